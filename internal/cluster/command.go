@@ -1,0 +1,197 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+)
+
+// departure is how far this daemon's leave has come.
+type departure struct {
+	since   Time // 0: it does not leave
+	left    bool // everything is stopped: the heartbeats say so
+	leftSeq uint64
+	leftAt  Time
+	done    bool
+}
+
+// wantTime is how long an operator's wish for a group is told to the peer: it
+// needs one heartbeat, and the peer may be busy with a move.
+const wantTime = 10 * time.Second
+
+// absorbCommand carries out an operator's order, or refuses it and says why.
+func (m *Machine) absorbCommand(in Command) {
+	var words string
+	ok := false
+	switch in.Verb {
+	case Standby:
+		words, ok = m.goStandby(in)
+	case Online:
+		words, ok = m.goOnline(in)
+	case Move:
+		words, ok = m.moveGroup(in)
+	case Cleanup:
+		words, ok = m.cleanup(in)
+	case Leave:
+		words, ok = m.leave()
+	default:
+		words = fmt.Sprintf("there is no order %q", in.Verb)
+	}
+	m.do(Reply{ID: in.ID, OK: ok, Words: words})
+}
+
+func (m *Machine) goStandby(in Command) (string, bool) {
+	if m.standby {
+		return fmt.Sprintf("%s is in standby already", m.cfg.Self), true
+	}
+	for _, g := range m.groups {
+		if g.state.owns() && !m.peerCan(g) && !in.Force {
+			return fmt.Sprintf("refused: %s cannot take %s (%s), so nobody would serve it; --force does it all the same",
+				m.cfg.Peer, g.cfg.Name, m.cannotWords(g)), false
+		}
+	}
+	if in.Dry {
+		return fmt.Sprintf("%s would give up everything it serves", m.cfg.Self), true
+	}
+	m.standby = true
+	m.emit(Event{Kind: "standby", Level: Warning, Words: fmt.Sprintf(
+		"%s goes into standby by the operator's order: it takes nothing, not even when %s dies, until: lubdub online", m.cfg.Self, m.cfg.Peer)})
+	return fmt.Sprintf("%s goes into standby: it takes nothing, not even when %s dies, until: lubdub online", m.cfg.Self, m.cfg.Peer), true
+}
+
+func (m *Machine) goOnline(in Command) (string, bool) {
+	if !m.standby && (m.coldWord || !m.cfg.StrictStart) {
+		return fmt.Sprintf("%s is online already", m.cfg.Self), true
+	}
+	if in.Dry {
+		return fmt.Sprintf("%s would be online again", m.cfg.Self), true
+	}
+	m.standby, m.coldWord = false, true
+	m.emit(Event{Kind: "standby", Words: fmt.Sprintf("%s is online again by the operator's order", m.cfg.Self)})
+	return fmt.Sprintf("%s is online", m.cfg.Self), true
+}
+
+func (m *Machine) moveGroup(in Command) (string, bool) {
+	g := m.group(in.Group)
+	if g == nil {
+		return fmt.Sprintf("there is no group %q; the groups are: %s", in.Group, m.groupNames()), false
+	}
+	to := in.Node
+	if to == "" {
+		to = m.cfg.Peer
+		if !g.state.owns() {
+			to = m.cfg.Self
+		}
+	}
+	switch to {
+	case m.cfg.Self:
+		return m.moveHere(g, in.Dry)
+	case m.cfg.Peer:
+		return m.moveAway(g, in.Dry)
+	}
+	return fmt.Sprintf("there is no node %q; the nodes are %s and %s", to, m.cfg.Self, m.cfg.Peer), false
+}
+
+func (m *Machine) moveHere(g *group, dry bool) (string, bool) {
+	switch said := m.said(g); {
+	case g.state.owns():
+		return fmt.Sprintf("%s runs on %s already", g.cfg.Name, m.cfg.Self), true
+	case m.peer.is != up || !said.State.owns():
+		return fmt.Sprintf("refused: %s does not run on %s, there is nothing to move; see: lubdub why %s", g.cfg.Name, m.cfg.Peer, g.cfg.Name), false
+	case !m.able(g):
+		return fmt.Sprintf("refused: %s cannot run here: %s", g.cfg.Name, m.unableWords(g)), false
+	case dry:
+		return fmt.Sprintf("%s would move from %s to %s", g.cfg.Name, m.cfg.Peer, m.cfg.Self), true
+	}
+	g.wantUntil = m.now.Add(wantTime)
+	return fmt.Sprintf("%s is asked to hand %s over to %s", m.cfg.Peer, g.cfg.Name, m.cfg.Self), true
+}
+
+func (m *Machine) moveAway(g *group, dry bool) (string, bool) {
+	switch {
+	case m.peer.is == up && m.said(g).State.owns():
+		return fmt.Sprintf("%s runs on %s already", g.cfg.Name, m.cfg.Peer), true
+	case g.state != Running:
+		return fmt.Sprintf("refused: %s is %s on %s: %s", g.cfg.Name, g.state, m.cfg.Self, stateWords[g.state].means), false
+	case !m.peerCan(g):
+		return fmt.Sprintf("refused: %s cannot take %s: %s", m.cfg.Peer, g.cfg.Name, m.cannotWords(g)), false
+	case dry:
+		return fmt.Sprintf("%s would move from %s to %s", g.cfg.Name, m.cfg.Self, m.cfg.Peer), true
+	}
+	g.moveTo = m.cfg.Peer
+	return fmt.Sprintf("%s moves to %s", g.cfg.Name, m.cfg.Peer), true
+}
+
+// cleanup forgets failures. A blocked group is stopped once more.
+func (m *Machine) cleanup(in Command) (string, bool) {
+	done := false
+	for _, g := range m.groups {
+		if in.Group != "" && g.cfg.Name != in.Group {
+			continue
+		}
+		done = true
+		g.failedUntil, g.retryAt, g.failures = 0, 0, 0
+		for _, r := range g.resources {
+			r.failures, r.words, r.lines, r.lookAt = nil, "", nil, m.now
+		}
+		cause := m.emit(Event{Kind: "group", Group: g.cfg.Name, Words: fmt.Sprintf("the failures of %s on %s are forgotten by the operator's order", g.cfg.Name, m.cfg.Self)})
+		if g.state == Blocked {
+			m.enter(g, Stopping, Event{Cause: cause, Words: fmt.Sprintf("%s is stopped once more", g.cfg.Name)})
+		}
+	}
+	if !done {
+		return fmt.Sprintf("there is no group %q; the groups are: %s", in.Group, m.groupNames()), false
+	}
+	return "the failures are forgotten", true
+}
+
+// leave begins the end of this daemon.
+func (m *Machine) leave() (string, bool) {
+	if m.leaving.since == 0 {
+		m.leaving.since = m.now
+		m.emit(Event{Kind: "leave", Level: Warning, Words: fmt.Sprintf("lubdub ends on %s: it hands over what it serves", m.cfg.Self)})
+	}
+	return fmt.Sprintf("%s leaves", m.cfg.Self), true
+}
+
+// judgeLeaving ends the daemon when everything is stopped and the peer knows it.
+// After a stop that failed the leave is not clean, and nothing is said (rule B4).
+func (m *Machine) judgeLeaving() {
+	d := &m.leaving
+	if d.since == 0 || d.done {
+		return
+	}
+	clean := true
+	for _, g := range m.groups {
+		if g.state != Stopped && g.state != Blocked || g.offer {
+			return
+		}
+		for _, r := range g.resources {
+			if r.action != 0 || r.cfg.Warm && r.state == running {
+				return
+			}
+			clean = clean && r.state != failed
+		}
+		clean = clean && g.state != Blocked
+	}
+	switch {
+	case !clean:
+		m.exit(false)
+	case !d.left:
+		d.left = true
+	case d.leftSeq == 0:
+	case m.peer.is != up || m.peer.beat.Echo.Seq >= d.leftSeq || m.now >= d.leftAt.Add(aloneMargin*m.cfg.Keepalive):
+		m.exit(true)
+	default:
+		m.at(d.leftAt.Add(aloneMargin * m.cfg.Keepalive))
+	}
+}
+
+func (m *Machine) exit(clean bool) {
+	m.leaving.done = true
+	words, level := fmt.Sprintf("%s has left: everything is stopped", m.cfg.Self), Info
+	if !clean {
+		words, level = fmt.Sprintf("lubdub ends on %s although something did not stop: %s will wait for its dead time", m.cfg.Self, m.cfg.Peer), Alarm
+	}
+	m.emit(Event{Kind: "leave", Level: level, Words: words})
+	m.do(Exit{Clean: clean})
+}

@@ -1,0 +1,101 @@
+package cluster
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is what the three files say, as far as decisions depend on it. It is
+// checked by package config; the core trusts it.
+type Config struct {
+	Cluster      string        // the cluster's name; beats of other clusters are not ours
+	Self         string        // this node, lower case
+	Peer         string        // the other node, lower case
+	Links        []string      // the links as an operator names them, in the order of ha.cf
+	Keepalive    time.Duration // the interval between heartbeats
+	WarnTime     time.Duration // a gap that is worth a warning
+	DeadTime     time.Duration // silence after which a node counts as down
+	InitDead     time.Duration // the same for a node not heard since our start
+	AutoFailback bool          // a group returns to its preferred node
+	Groups       []Group       // in the order of haresources
+	Digests      []Digest      // one for each file that must be equal on both nodes
+	StrictStart  bool          // policy coldstart strict: after a boot, wait for the peer or the operator
+	TakeAnyway   bool          // policy partition take: silence alone is enough, as in Heartbeat 3.0.6
+	NoLease      bool          // the kernel has no nftables: level L0 below three seconds of dead time
+	LegacyWords  bool          // auto_failback was legacy or left out: it behaves as on
+}
+
+// Group is a resource group: started in order, stopped backwards, in one place.
+type Group struct {
+	Name      string
+	Preferred string // the node that should run it
+	Resources []Resource
+}
+
+// Resource is one member of a group.
+type Resource struct {
+	Name      string         // unique in its group: the word of haresources without arguments
+	Class     string         // "address", "proxy", or where its agent is looked for: "", "heartbeat", "lsb", "ocf", "systemd"
+	Provider  string         // the OCF provider, such as heartbeat
+	Type      string         // the agent's name
+	Args      []string       // its arguments by position
+	Params    []string       // its parameters by name, each NAME=VALUE
+	Addresses []netip.Prefix // the shared address; for class "address" only
+	Interface string         // where the address is put; for class "address" only
+	Label     string         // its label, as eth0:0; may be empty
+	Broadcast netip.Addr     // its broadcast address; may be zero
+	Warm      bool           // runs on both nodes; only the address moves
+	Interval  time.Duration  // between two monitor actions; 0: not monitored
+	Timeouts  Timeouts
+}
+
+// Timeouts bound the actions of a resource.
+type Timeouts struct{ Start, Stop, Monitor time.Duration }
+
+// Digest names a file that must be equal on both nodes and what it holds here.
+type Digest struct{ File, Sum string }
+
+// Saved is what outlives the daemon: read once at start.
+type Saved struct {
+	Incarnation uint64                // of this life: above every earlier one
+	Clock       uint64                // seconds of the wall clock at start: a group's very first epoch
+	Standby     bool                  // the operator's wish
+	PeerMACs    []string              // the peer's hardware addresses, as last heard
+	Groups      map[string]SavedGroup // by name
+	SameBoot    bool                  // the machine has not been restarted since Groups was saved
+}
+
+// SavedGroup is what a node remembers about a group.
+type SavedGroup struct {
+	Epoch uint64
+	Owner bool // it was owner here
+	// Until is the end of the lease that the kernel still holds: zero without one.
+	Until Time
+	// Quiet says that the kernel passes IP for the address but answers no ARP or ND.
+	Quiet bool
+}
+
+const classAddress = "address"
+
+// isAddress says that the resource is a shared address.
+func (r Resource) isAddress() bool { return r.Class == classAddress }
+
+// warm says that only addresses of the group ever move.
+func (g Group) warm() bool {
+	for _, r := range g.Resources {
+		if !r.isAddress() && !r.Warm {
+			return false
+		}
+	}
+	return true
+}
+
+// addressed says that the group has a shared address at all.
+func (g Group) addressed() bool {
+	for _, r := range g.Resources {
+		if r.isAddress() {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,133 @@
+package cluster
+
+import "time"
+
+// group is what the core knows of one resource group on this node.
+type group struct {
+	cfg       Group
+	state     State
+	since     Time
+	cause     uint64 // the event that led to the state
+	epoch     uint64 // of our ownership
+	seen      uint64 // the highest epoch heard or held
+	resources []*resource
+	lease     lease
+	probe     probing
+	conflict  conflict
+	move      handover
+
+	claim       bool   // we want to start it (rule C1)
+	claimSeq    uint64 // of the first heartbeat that said so; 0: not said yet
+	offer       bool   // the other node may take it at once
+	offeredAt   Time
+	intent      bool // we are about to take it without being heard (rule S3)
+	intentAt    Time
+	alone       bool   // rule O4
+	adopted     Time   // rule B2: the end of the lease found in the kernel; 0: none
+	hold        Time   // no claim and no intent before this
+	stay        bool   // the operator moved it here: no failback
+	wantUntil   Time   // the operator asks for it here
+	moveTo      string // the operator asks for it there
+	peerAble    Time   // since when the peer says that it could run it; 0: it does not
+	failedUntil Time   // a start failed, or it failed too often, here
+	failures    int    // failed starts in a row: for the back-off
+	retryAt     Time   // when a failed group is tried again although nothing expired
+	claimedAt   Time   // when another's announcement of the address was last received; 0: never
+	refused     string // who has the address, as the last probe found
+	strangerAt  Time   // when a stranger's claim was last reported
+	announced   int    // how many of the announcements were sent
+	announceAt  Time   // the first one
+	confirmAt   Time   // next announcement and probe of an unconfirmed owner (rule H2)
+}
+
+// failureWindow is the time in which failures count together, and after which they are forgotten.
+const failureWindow = 10 * time.Minute
+
+// maxFailures in failureWindow move the group to the other node.
+const maxFailures = 3
+
+func newGroup(c Group, saved Saved, now Time) *group {
+	g := &group{cfg: c, since: now}
+	was := saved.Groups[c.Name]
+	g.epoch, g.seen = was.Epoch, was.Epoch
+	for i := range c.Resources {
+		g.resources = append(g.resources, &resource{cfg: &c.Resources[i], since: now})
+	}
+	if saved.SameBoot && was.Owner {
+		g.adopt(was, now)
+	}
+	return g
+}
+
+// adopt takes over what an earlier life of this daemon left running, in the
+// state that the kernel holds (rule B2).
+func (g *group) adopt(was SavedGroup, now Time) {
+	switch {
+	case was.Until <= now && g.cfg.addressed():
+		g.state = Mute
+		return
+	case was.Quiet:
+		g.state = Quiet
+	default:
+		g.state = Running
+	}
+	g.adopted = was.Until
+	g.lease = lease{until: was.Until, quiet: was.Quiet, held: true}
+}
+
+// said is what the peer's newest heartbeat says about the group. A heartbeat
+// that does not echo our present incarnation says nothing.
+func (m *Machine) said(g *group) GroupBeat {
+	if m.peer.echoes {
+		for _, b := range m.peer.beat.Groups {
+			if b.Name == g.cfg.Name {
+				return b
+			}
+		}
+	}
+	return GroupBeat{Name: g.cfg.Name}
+}
+
+func (m *Machine) preferred(g *group) bool { return g.cfg.Preferred == m.cfg.Self }
+
+// able says that this node could run the group now.
+func (m *Machine) able(g *group) bool {
+	m.at(g.failedUntil)
+	return m.fit(g) && m.now >= g.failedUntil
+}
+
+// fit is able, failures left out.
+func (m *Machine) fit(g *group) bool {
+	if m.standby || m.leaving.since != 0 || g.state == Blocked || g.state == Stopping || m.plain() || !m.carrier(g) {
+		return false
+	}
+	for _, r := range g.resources {
+		if r.state == unknown || r.cfg.Warm && r.state != running {
+			return false
+		}
+	}
+	return true
+}
+
+// carrier says that every interface of the group's addresses has one.
+func (m *Machine) carrier(g *group) bool {
+	for _, r := range g.resources {
+		if f := m.front(r.cfg.Interface); r.cfg.isAddress() && f != nil && !f.carrier {
+			return false
+		}
+	}
+	return true
+}
+
+// mayTry says that this node may start the group although it failed here: the
+// other node cannot run it either, and the back-off is over.
+func (m *Machine) mayTry(g *group) bool {
+	if m.able(g) {
+		return true
+	}
+	if !m.fit(g) || m.peer.is == up && m.said(g).Able {
+		return false
+	}
+	m.at(g.retryAt)
+	return m.now >= g.retryAt
+}

@@ -1,0 +1,120 @@
+package cluster
+
+import "time"
+
+// Input is something that happened: one of the types of this file, or nil for
+// "time has passed".
+type Input interface{ input() }
+
+// Heard is a heartbeat that arrived on a link and whose signature is right.
+type Heard struct {
+	Link int // index in Config.Links
+	Beat Beat
+}
+
+// LinkChanged reports that a link can or cannot be used here.
+type LinkChanged struct {
+	Link   int
+	Up     bool
+	Reason string // why not: "interface eth1 does not exist"
+}
+
+// FrontChanged reports the interface that carries a shared address.
+type FrontChanged struct {
+	Interface string
+	Carrier   bool
+	MAC       string
+}
+
+// Probed is the answer to a Probe.
+type Probed struct {
+	Group   string
+	Attempt uint64 // as in the Probe
+	Began   Time   // when the first probe was sent
+	// MAC of who answered for an address of the group; empty: nobody did.
+	MAC string
+	// Foreign is the MAC of a station seen probing for the same address
+	// during ours or in the keepalive before; empty: none.
+	Foreign string
+	// Evidence says that the front carries frames: one was received within the
+	// dead time, a neighbour answered, or no other station was ever seen.
+	Evidence bool
+	Err      string // the probe could not be made: why
+}
+
+// Sighted is a frame on the front in which somebody claims an address of the group.
+type Sighted struct {
+	Group string
+	MAC   string
+	Reply bool // it answered a question (a reply), else it announced or claimed by itself
+}
+
+// Outcome is how an action ended.
+type Outcome struct {
+	ID     uint64 // as in the Run
+	Result Result
+	Words  string   // one sentence: the agent's own reason, or ours
+	Lines  []string // the last lines of the agent's output
+	Took   time.Duration
+}
+
+// Result says what an action found or did.
+type Result uint8
+
+// The results of an action.
+const (
+	OK         Result = iota // done; for monitor: it runs
+	NotRunning               // monitor: it does not run
+	Failed                   // the agent says so
+	TimedOut                 // ended after its time-out
+	Unusable                 // it can never work here: missing agent, wrong mode, bad arguments
+)
+
+// Leased is what the kernel answered to an Entitle.
+type Leased struct {
+	Group string
+	Seq   uint64 // as in the Entitle
+	State LeaseState
+	Err   string
+}
+
+// LeaseState is how an Entitle ended.
+type LeaseState uint8
+
+// The ends of an Entitle.
+const (
+	Granted LeaseState = iota // the kernel has it
+	Void                      // too late or refused: nothing was changed, and nothing is held
+	Lapsed                    // the running lease had ended: the address is silent
+)
+
+// Command is an operator's order. The answer is a Reply with the same ID.
+type Command struct {
+	ID    uint64
+	Verb  Verb
+	Group string // for Move
+	Node  string // for Move: where to; empty: the other node
+	Force bool
+	Dry   bool // say what would happen, do nothing
+}
+
+// Verb is what an operator orders.
+type Verb string
+
+// The orders.
+const (
+	Standby Verb = "standby" // give everything up and take nothing
+	Online  Verb = "online"  // the end of Standby; for policy strict: the operator's word
+	Move    Verb = "move"    // one group, once
+	Cleanup Verb = "cleanup" // forget the failures of a group, unblock it
+	Leave   Verb = "leave"   // hand over and end: what SIGTERM means
+)
+
+func (Heard) input()        {}
+func (LinkChanged) input()  {}
+func (FrontChanged) input() {}
+func (Probed) input()       {}
+func (Sighted) input()      {}
+func (Outcome) input()      {}
+func (Leased) input()       {}
+func (Command) input()      {}

@@ -1,0 +1,210 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+)
+
+// lease is what was asked of the kernel for a group.
+type lease struct {
+	seq     uint64 // of the newest Entitle
+	until   Time   // asked for; 0: nothing
+	quiet   bool
+	fresh   bool // the newest was a new grant
+	pending bool // the newest is not answered yet
+	voices  bool // the newest makes the address answer: it is announced with it
+	held    bool // the kernel has granted it, and nothing said that it ended
+	end     Time // the latest end ever asked for: after it the kernel holds nothing, come what may
+}
+
+// yieldShare is Y/D: the owner falls silent at this share of its dead time, the
+// other node acts at the whole (docs/protocol.md, "Times").
+const yieldShare = 0.7
+
+// aloneMargin is how many keepalives before its end an unconfirmed entitlement
+// passes into alone (rule O4).
+const aloneMargin = 3
+
+// yield is Y: the age of the newest confirmed heartbeat at which entitlement ends.
+func (m *Machine) yield() time.Duration {
+	return time.Duration(float64(m.cfg.DeadTime) * yieldShare)
+}
+
+// confirmed is the end of the entitlement that the peer's confirmation gives:
+// counted from when we sent what it confirmed, never from when we heard it (rule O1);
+// after a leave, from when a newer life of it was first heard (rule O2);
+// after our own restart, what the kernel still holds (rule B2).
+func (m *Machine) confirmed(g *group) Time {
+	var until Time
+	if e := m.peer.echoed; e > 0 {
+		until = e.Add(m.yield())
+	}
+	if m.peer.newLife > 0 {
+		until = max(until, m.peer.newLife.Add(m.yield()))
+	}
+	return max(until, g.adopted)
+}
+
+// entitlement is until when this node may serve the group, and by which rule.
+func (m *Machine) entitlement(g *group) (until Time, rule string) {
+	solo := m.now.Add(m.yield())
+	switch {
+	case m.peer.is == left && m.peer.newLife == 0:
+		return solo, "O2"
+	case g.alone && m.carrier(g):
+		return solo, "O4"
+	}
+	return m.confirmed(g), "O1"
+}
+
+// entitle keeps the kernel's lease of an owner running, or takes note that it ended.
+func (m *Machine) entitle(g *group) {
+	m.judgeAlone(g)
+	if !g.lease.held && !g.lease.pending {
+		return
+	}
+	if m.lapsed(g) {
+		return
+	}
+	if g.state == Mute || g.lease.until == 0 || g.lease.pending && g.lease.fresh {
+		return
+	}
+	until, _ := m.entitlement(g)
+	if until.Sub(g.lease.until) >= m.cfg.Keepalive/2 {
+		m.ask(g, Entitle{Until: until, Quiet: g.lease.quiet})
+	}
+}
+
+// lapsed makes an owner mute whose lease has ended (rule O5).
+func (m *Machine) lapsed(g *group) bool {
+	l := &g.lease
+	if l.until == 0 {
+		return false
+	}
+	m.at(l.until)
+	if m.now < l.until {
+		return false
+	}
+	m.revoke(g)
+	if g.state != Stopping && g.state != Blocked && g.state != Stopped {
+		m.mute(g, fmt.Sprintf("%s may no longer be served here: %s did not confirm for %v; its address is silent",
+			g.cfg.Name, m.cfg.Peer, round(m.now.Sub(m.peer.echoed))), "O5")
+	}
+	return true
+}
+
+// mute takes note that the address is silent although the resources run.
+func (m *Machine) mute(g *group, words, rule string) {
+	g.offer, g.adopted, g.alone, g.move = false, 0, false, handover{}
+	g.probe.evidence, g.probe.answer = false, ""
+	m.enter(g, Mute, Event{Level: Alarm, Words: words, Rule: rule})
+}
+
+// judgeAlone begins and ends the entitlement of an owner without peer (rule O4).
+// It begins while the entitlement still runs: what has ended is revived by nothing.
+func (m *Machine) judgeAlone(g *group) {
+	if g.state == Stopped || g.state == Mute {
+		g.alone = false
+		return
+	}
+	if !g.lease.held {
+		return // it is being started: the rule by which it was taken counts
+	}
+	begins := m.aloneFrom(g)
+	if m.now < begins {
+		g.alone = false
+		m.at(begins)
+		return
+	}
+	if m.now < g.lease.until && !m.said(g).Intent && m.carrier(g) {
+		g.alone = true
+	}
+}
+
+// aloneFrom is when the confirmed entitlement is about to end. With a dead time
+// of few keepalives the margin shrinks, or every heartbeat would begin it.
+func (m *Machine) aloneFrom(g *group) Time {
+	h := m.cfg.Keepalive
+	margin := min(aloneMargin*h, max(m.yield()-5*h/2, h))
+	return m.confirmed(g).Add(-margin)
+}
+
+// unconfirmed says that the owner serves without the peer's confirmation.
+func (m *Machine) unconfirmed(g *group) bool {
+	return m.peer.is != left && m.now >= m.aloneFrom(g)
+}
+
+// ask sends an Entitle for the group. A fresh one follows a revocation.
+func (m *Machine) ask(g *group, e Entitle) {
+	l := &g.lease
+	l.seq++
+	l.until, l.quiet, l.fresh, l.pending, l.voices = e.Until, e.Quiet, e.Fresh, true, e.Announce
+	l.end = max(l.end, e.Until)
+	e.Group, e.Seq = g.cfg.Name, l.seq
+	m.do(e)
+}
+
+// revoke makes the address silent at once.
+func (m *Machine) revoke(g *group) {
+	if g.lease.until != 0 {
+		m.ask(g, Entitle{})
+	}
+	g.lease.held = false
+}
+
+// silent says that the kernel does not answer for the address: it has
+// acknowledged the revocation (rule K3), or every lease it was given has ended.
+func (m *Machine) silent(g *group) bool {
+	if g.lease.until != 0 {
+		return false
+	}
+	if !g.lease.pending {
+		return true
+	}
+	ended := g.lease.end.Add(m.cfg.Keepalive)
+	m.at(ended)
+	return m.now >= ended
+}
+
+// absorbLeased takes the kernel's answer in.
+func (m *Machine) absorbLeased(in Leased) {
+	g := m.group(in.Group)
+	if g == nil {
+		return
+	}
+	l := &g.lease
+	if in.Seq != l.seq {
+		if in.State == Lapsed && !l.fresh && l.until != 0 {
+			m.loseLease(g, in)
+		}
+		return
+	}
+	if l.until == 0 && in.State == Void {
+		m.emit(Event{Kind: "lease", Level: Alarm, Group: in.Group, Cause: g.cause, Rule: "K3",
+			Words: fmt.Sprintf("the kernel did not revoke the lease of %s: it ends by itself: %s", in.Group, in.Err)})
+		return
+	}
+	l.pending = false
+	switch {
+	case l.until == 0:
+	case in.State == Granted:
+		if l.voices {
+			g.announced, g.announceAt = 1, m.now
+		}
+		l.held = true
+	default:
+		m.loseLease(g, in)
+	}
+}
+
+// loseLease takes note that the kernel holds nothing.
+func (m *Machine) loseLease(g *group, in Leased) {
+	g.lease.until, g.lease.held, g.lease.pending = 0, false, false
+	if g.state == Starting || g.state == Running || g.state == Quiet {
+		words := fmt.Sprintf("%s may not be served here: the kernel's lease had ended", g.cfg.Name)
+		if in.Err != "" {
+			words += ": " + in.Err
+		}
+		m.mute(g, words, "K2")
+	}
+}

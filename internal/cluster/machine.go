@@ -1,0 +1,244 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+)
+
+// Machine decides. Step is the only way to change it. Its fields are the facts:
+// what was heard, what runs, what was promised. Everything else follows from them.
+type Machine struct {
+	cfg         Config
+	incarnation uint64
+	clock       uint64 // seconds of the wall clock at start, for a group's first epoch
+	now         Time
+	started     Time // moved on by own stalls
+	peer        peer
+	links       []link
+	fronts      []front
+	groups      []*group
+	standby     bool
+	leaving     departure
+	coldWord    bool // policy coldstart strict: the peer was up, or the operator said go
+
+	out     []Output
+	changed bool // a decision changed a fact: decide again
+	wake    Time // the earliest moment at which a fact changes by itself
+	events  uint64
+	actions uint64
+	probes  uint64
+	seq     uint64 // of the newest heartbeat
+	spoken  Beat   // the newest heartbeat
+	spokeAt Time
+	answer  bool // the peer is waiting for an echo: speak now
+	saved   Saved
+	stalled time.Duration // the longest own stall
+}
+
+// link is what is known of one path between the nodes.
+type link struct {
+	usable bool
+	reason string
+	heard  Time // last heartbeat of the peer on it; 0: none
+	up     bool
+}
+
+// front is the interface of a shared address.
+type front struct {
+	name    string
+	carrier bool
+	mac     string
+}
+
+// maxRounds bounds how often one step decides again. Each round passes a state
+// of a group on; a group has fewer states than this.
+const maxRounds = 64
+
+// New returns the machine of a node whose daemon starts at now.
+func New(cfg Config, saved Saved, now Time) *Machine {
+	m := &Machine{
+		cfg:         cfg,
+		incarnation: saved.Incarnation,
+		clock:       saved.Clock,
+		now:         now,
+		started:     now,
+		standby:     saved.Standby,
+		links:       make([]link, len(cfg.Links)),
+		wake:        now,
+	}
+	m.peer = peer{heardAt: now, since: now, macs: saved.PeerMACs}
+	for i := range m.links {
+		m.links[i].usable = true
+	}
+	m.addFronts()
+	for _, c := range cfg.Groups {
+		m.groups = append(m.groups, newGroup(c, saved, now))
+	}
+	m.saved = m.remember()
+	return m
+}
+
+// addFronts notes each interface that carries a shared address.
+func (m *Machine) addFronts() {
+	for _, g := range m.cfg.Groups {
+		for _, r := range g.Resources {
+			if r.isAddress() && m.front(r.Interface) == nil {
+				m.fronts = append(m.fronts, front{name: r.Interface, carrier: true})
+			}
+		}
+	}
+}
+
+func (m *Machine) front(name string) *front {
+	for i := range m.fronts {
+		if m.fronts[i].name == name {
+			return &m.fronts[i]
+		}
+	}
+	return nil
+}
+
+func (m *Machine) group(name string) *group {
+	for _, g := range m.groups {
+		if g.cfg.Name == name {
+			return g
+		}
+	}
+	return nil
+}
+
+// Step absorbs an input, decides from the facts, and speaks if a heartbeat is
+// due or something changed. It returns what is to be done, in order.
+func (m *Machine) Step(now Time, in Input) []Output {
+	m.begin(now)
+	m.absorb(in)
+	m.decide()
+	m.speak()
+	out := m.out
+	m.out = nil
+	return out
+}
+
+// Deadline is when to step again, come what may.
+func (m *Machine) Deadline() Time { return m.wake }
+
+// begin takes note of the time. A step that comes long after its deadline means
+// that this daemon stood still: the peer is not blamed for our own silence.
+func (m *Machine) begin(now Time) {
+	now = max(now, m.now)
+	if late := now.Sub(m.wake); m.wake != never && late > m.cfg.Keepalive/4 {
+		m.stalled = max(m.stalled, late)
+		m.peer.heardAt = min(now, m.peer.heardAt.Add(late))
+		m.started = min(now, m.started.Add(late))
+	}
+	m.now = now
+	m.wake = never
+}
+
+// at asks for a step at t, when that is still to come.
+func (m *Machine) at(t Time) {
+	if t > m.now && t < m.wake {
+		m.wake = t
+	}
+}
+
+// absorb turns an input into facts.
+func (m *Machine) absorb(in Input) {
+	switch in := in.(type) {
+	case nil:
+	case Heard:
+		m.absorbHeard(in)
+	case LinkChanged:
+		m.absorbLink(in)
+	case FrontChanged:
+		m.absorbFront(in)
+	case Probed:
+		m.absorbProbed(in)
+	case Sighted:
+		m.absorbSighted(in)
+	case Outcome:
+		m.absorbOutcome(in)
+	case Leased:
+		m.absorbLeased(in)
+	case Command:
+		m.absorbCommand(in)
+	default:
+		panic(fmt.Sprintf("cluster: unknown input %T", in))
+	}
+}
+
+// decide applies the rules until they have nothing more to say.
+func (m *Machine) decide() {
+	for range maxRounds {
+		m.changed = false
+		m.judgePeer()
+		for _, g := range m.groups {
+			m.judge(g)
+		}
+		m.judgeLeaving()
+		if !m.changed {
+			return
+		}
+	}
+	panic(fmt.Sprintf("cluster: the rules do not come to rest: %+v", m.Status()))
+}
+
+// judge decides about one group.
+func (m *Machine) judge(g *group) {
+	m.heal(g)
+	m.entitle(g)
+	m.place(g)
+	m.advance(g)
+	m.announce(g)
+}
+
+// emit records an event and returns its ID.
+func (m *Machine) emit(e Event) uint64 {
+	m.events++
+	e.ID, e.At = m.events, m.now
+	if e.Node == "" {
+		e.Node = m.cfg.Self
+	}
+	if e.Level == "" {
+		e.Level = Info
+	}
+	m.do(Emit{e})
+	return e.ID
+}
+
+func (m *Machine) do(o Output) { m.out = append(m.out, o) }
+
+func (m *Machine) absorbLink(in LinkChanged) {
+	if in.Link < 0 || in.Link >= len(m.links) {
+		return
+	}
+	l := &m.links[in.Link]
+	if l.usable == in.Up && l.reason == in.Reason {
+		return
+	}
+	l.usable, l.reason = in.Up, in.Reason
+	words, level := fmt.Sprintf("link %s can be used", m.cfg.Links[in.Link]), Info
+	if !in.Up {
+		words, level = fmt.Sprintf("link %s cannot be used: %s", m.cfg.Links[in.Link], in.Reason), Warning
+	}
+	m.emit(Event{Kind: "link", Level: level, Words: words})
+}
+
+func (m *Machine) absorbFront(in FrontChanged) {
+	f := m.front(in.Interface)
+	if f == nil {
+		return
+	}
+	if in.MAC != "" {
+		f.mac = in.MAC
+	}
+	if f.carrier == in.Carrier {
+		return
+	}
+	f.carrier = in.Carrier
+	if in.Carrier {
+		m.emit(Event{Kind: "front", Words: fmt.Sprintf("%s has carrier again", f.name)})
+		return
+	}
+	m.emit(Event{Kind: "front", Level: Alarm, Words: fmt.Sprintf("%s has no carrier: look at its cable and its switch port", f.name)})
+}

@@ -1,0 +1,252 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// membership is what the peer is to us.
+type membership uint8
+
+const (
+	unseen membership = iota // not heard in this life of the daemon
+	up                       // heard, and it echoes our present incarnation
+	down                     // silent on all links for the dead time
+	left                     // it stopped everything and said so
+)
+
+func (s membership) String() string { return [...]string{"unseen", "up", "down", "left"}[s] }
+
+// peer is what was heard of the other node.
+type peer struct {
+	is      membership
+	since   Time
+	cause   uint64
+	beat    Beat // the newest
+	heardAt Time // when it came; moved on by own stalls; at first our own start
+	gapAt   Time // when the newest came, not moved: for the late-heartbeat warning
+	echoes  bool // the newest echoes our present incarnation: its fields act
+	// echoed is E: when we sent the newest of our heartbeats that the peer confirmed.
+	echoed Time
+	// newLife is when a newer incarnation was first heard after a leave (rule O2).
+	newLife Time
+	plainAt Time // when a real Heartbeat's message last came; 0: never
+	macs    []string
+	differs []string // the files that differ
+}
+
+// absorbHeard takes a heartbeat in. Only the newest counts: an older one, or a
+// second copy on another link, proves that the link works and nothing else.
+func (m *Machine) absorbHeard(in Heard) {
+	b := in.Beat
+	if b.Node != m.cfg.Peer || (!b.Plain && b.Cluster != m.cfg.Cluster) || in.Link < 0 || in.Link >= len(m.links) {
+		return
+	}
+	p := &m.peer
+	if b.Plain {
+		m.absorbPlain(in)
+		return
+	}
+	switch older := b.Incarnation < p.beat.Incarnation || b.Incarnation == p.beat.Incarnation && b.Seq < p.beat.Seq; {
+	case older:
+		return
+	case b.Incarnation == p.beat.Incarnation && b.Seq == p.beat.Seq:
+		m.links[in.Link].heard = m.now
+		return
+	}
+	m.links[in.Link].heard = m.now
+	m.noteGap(b)
+	if b.Incarnation != p.beat.Incarnation {
+		m.answer = true
+		if p.is == left && p.newLife == 0 {
+			p.newLife = m.now
+		}
+	}
+	if m.asksForEcho(b) {
+		m.answer = true
+	}
+	p.beat, p.heardAt, p.gapAt = b, m.now, m.now
+	p.echoes = b.Echo.Incarnation == m.incarnation
+	if p.echoes && b.Echo.Sent <= m.now {
+		p.echoed = max(p.echoed, b.Echo.Sent)
+	}
+	if len(b.MACs) > 0 {
+		p.macs = b.MACs
+	}
+	for _, g := range m.groups {
+		g.seen = max(g.seen, m.said(g).Epoch)
+	}
+	m.compareFiles()
+}
+
+// asksForEcho says that the peer changed something and waits until we have heard it.
+func (m *Machine) asksForEcho(b Beat) bool {
+	return !sameContent(b, m.peer.beat)
+}
+
+// absorbPlain notes a real Heartbeat: it cannot tell us what it runs, so nothing is started beside it.
+func (m *Machine) absorbPlain(in Heard) {
+	p := &m.peer
+	m.links[in.Link].heard = m.now
+	if p.plainAt == 0 || m.now.Sub(p.plainAt) > m.deadTime() {
+		m.emit(Event{Kind: "membership", Level: Alarm, Node: m.cfg.Peer, Words: fmt.Sprintf(
+			"%s runs Heartbeat, not lubdub: nothing is started here while it is heard; stop heartbeat there and start lubdub", m.cfg.Peer)})
+	}
+	p.plainAt, p.heardAt = m.now, m.now
+}
+
+// plain says that a real Heartbeat was heard within the dead time.
+func (m *Machine) plain() bool {
+	at := m.peer.plainAt
+	if at == 0 {
+		return false
+	}
+	m.at(at.Add(m.deadTime()))
+	return m.now.Sub(at) < m.deadTime()
+}
+
+// noteGap warns of a late heartbeat, as Heartbeat does.
+func (m *Machine) noteGap(b Beat) {
+	p := &m.peer
+	if p.is != up || b.Incarnation != p.beat.Incarnation {
+		return
+	}
+	if gap := m.now.Sub(p.gapAt); gap > m.cfg.WarnTime {
+		m.emit(Event{Kind: "late", Level: Warning, Node: m.cfg.Peer, Words: fmt.Sprintf(
+			"late heartbeat from %s: interval %v, warntime %v", m.cfg.Peer, round(gap), m.cfg.WarnTime)})
+	}
+}
+
+// deadTime is how long the peer may be silent: what it asks for itself.
+func (m *Machine) deadTime() time.Duration {
+	if d := m.peer.beat.DeadTime; d > 0 {
+		return d
+	}
+	return m.cfg.DeadTime
+}
+
+// silence is for how long the peer was not heard, own stalls left out.
+func (m *Machine) silence() time.Duration { return m.now.Sub(m.peer.heardAt) }
+
+// judgePeer decides what the peer is, and which links work.
+func (m *Machine) judgePeer() {
+	m.judgeLinks()
+	p := &m.peer
+	fresh := p.beat.Seq > 0 && m.silence() < m.deadTime()
+	switch {
+	case fresh && p.echoes && p.beat.Left:
+		m.setPeer(left, Info, fmt.Sprintf("%s has left: everything is stopped there", m.cfg.Peer))
+	case fresh && p.echoes:
+		p.newLife = 0
+		m.coldWord = true
+		m.setPeer(up, Info, fmt.Sprintf("%s is up", m.cfg.Peer))
+	case p.is == up && !fresh:
+		m.setPeer(down, Alarm, fmt.Sprintf("%s is down: silent on %s for %v (deadtime %v)",
+			m.cfg.Peer, m.allLinks(), round(m.silence()), m.deadTime()))
+	case p.is == left && p.newLife != 0 && !fresh:
+		m.setPeer(down, Alarm, fmt.Sprintf("%s came back and fell silent again", m.cfg.Peer))
+	case p.is == up && !p.echoes:
+		m.setPeer(unseen, Warning, fmt.Sprintf("%s has restarted and has not heard us yet", m.cfg.Peer))
+	}
+	if p.beat.Seq > 0 && (p.is != left || p.newLife != 0) {
+		m.at(p.heardAt.Add(m.deadTime()))
+	}
+}
+
+func (m *Machine) setPeer(is membership, level Level, words string) {
+	p := &m.peer
+	if p.is == is {
+		return
+	}
+	p.is, p.since = is, m.now
+	if is == left {
+		p.newLife = 0
+	}
+	for _, g := range m.groups {
+		g.stay = g.stay && is == up
+		g.peerAble = 0
+	}
+	p.cause = m.emit(Event{Kind: "membership", Level: level, Node: m.cfg.Peer, Words: words})
+	m.changed, m.answer = true, true
+}
+
+// judgeLinks finds the links on which the peer is heard.
+func (m *Machine) judgeLinks() {
+	for i := range m.links {
+		l := &m.links[i]
+		heard := l.heard != 0 && m.now.Sub(l.heard) < m.deadTime()
+		if heard {
+			m.at(l.heard.Add(m.deadTime()))
+		}
+		if heard == l.up {
+			continue
+		}
+		l.up = heard
+		words, level := fmt.Sprintf("link %s is up: %s is heard on it", m.cfg.Links[i], m.cfg.Peer), Info
+		if !heard {
+			words, level = fmt.Sprintf("link %s is dead: %s was not heard on it for %v", m.cfg.Links[i], m.cfg.Peer, m.deadTime()), Warning
+		}
+		m.emit(Event{Kind: "link", Level: level, Words: words})
+	}
+}
+
+// compareFiles notes which files differ between the nodes.
+func (m *Machine) compareFiles() {
+	p := &m.peer
+	if !p.echoes {
+		return
+	}
+	var differs []string
+	for _, mine := range m.cfg.Digests {
+		i := slices.IndexFunc(p.beat.Digests, func(d Digest) bool { return d.File == mine.File })
+		if i < 0 || p.beat.Digests[i].Sum != mine.Sum {
+			differs = append(differs, mine.File)
+		}
+	}
+	for _, theirs := range p.beat.Digests {
+		if !slices.ContainsFunc(m.cfg.Digests, func(d Digest) bool { return d.File == theirs.File }) {
+			differs = append(differs, theirs.File)
+		}
+	}
+	if slices.Equal(differs, p.differs) {
+		return
+	}
+	p.differs = differs
+	if len(differs) == 0 {
+		m.emit(Event{Kind: "files", Words: "the files are the same on both nodes again"})
+		return
+	}
+	m.emit(Event{Kind: "files", Level: Warning, Words: m.differWords()})
+}
+
+func (m *Machine) differWords() string {
+	verb := "differs"
+	if len(m.peer.differs) > 1 {
+		verb = "differ"
+	}
+	return fmt.Sprintf("%s %s from the one on %s: compare them; until they agree nothing moves by itself",
+		strings.Join(m.peer.differs, ", "), verb, m.cfg.Peer)
+}
+
+func (m *Machine) allLinks() string {
+	switch len(m.cfg.Links) {
+	case 0:
+		return "every link"
+	case 1:
+		return "the only link (" + m.cfg.Links[0] + ")"
+	}
+	return "all links (" + strings.Join(m.cfg.Links, ", ") + ")"
+}
+
+// round makes a duration readable: three digits are enough at night.
+func round(d time.Duration) time.Duration {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(100 * time.Millisecond)
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond)
+	}
+	return d.Round(time.Millisecond)
+}

@@ -1,0 +1,206 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+)
+
+// handover is a move to the other node that has begun.
+type handover struct {
+	to    string
+	quiet bool // make before break: only the address moves
+	since Time
+}
+
+// offerPatience is how long an offer stays open without the peer's taking it:
+// it needs one heartbeat each way and no action at all.
+const offerPatience = 2 * time.Second
+
+// failbackPatience is for how many dead times the preferred node must have been
+// confirmed and able before a group goes back to it.
+const failbackPatience = 2
+
+// place decides where the group should be, and takes the next step towards it.
+func (m *Machine) place(g *group) {
+	m.noteAble(g)
+	switch g.state {
+	case Stopped:
+		m.closeOffer(g)
+		m.acquire(g)
+	case Starting:
+		if m.goes() && !g.lease.pending {
+			m.enter(g, Stopping, Event{Words: fmt.Sprintf("%s does not start on %s: %s", g.cfg.Name, m.cfg.Self, m.goesWords())})
+		}
+	case Running:
+		m.handOver(g)
+	case Quiet:
+		m.waitForTaker(g)
+	case Mute:
+		m.recover(g)
+	}
+	if g.state != Stopped && g.state != Quiet && g.state != Mute {
+		m.setClaim(g, false)
+		m.setIntent(g, false)
+	}
+}
+
+// noteAble remembers since when the peer could run the group.
+func (m *Machine) noteAble(g *group) {
+	switch able := m.peer.is == up && m.said(g).Able; {
+	case !able:
+		g.peerAble = 0
+	case g.peerAble == 0:
+		g.peerAble = m.now
+	}
+	if g.wantUntil != 0 {
+		m.at(g.wantUntil)
+		if m.now >= g.wantUntil || g.state != Stopped {
+			g.wantUntil = 0
+		}
+	}
+}
+
+// goes says that this node is to give everything up.
+func (m *Machine) goes() bool { return m.standby || m.leaving.since != 0 }
+
+func (m *Machine) goesWords() string {
+	if m.leaving.since != 0 {
+		return fmt.Sprintf("lubdub ends on %s", m.cfg.Self)
+	}
+	return fmt.Sprintf("%s is in standby", m.cfg.Self)
+}
+
+// peerCan says that the peer would take the group now.
+func (m *Machine) peerCan(g *group) bool {
+	said := m.said(g)
+	return m.peer.is == up && said.Able && said.State == Stopped
+}
+
+// handOver begins a move of a running group when there is a reason for one.
+func (m *Machine) handOver(g *group) {
+	if g.move.quiet {
+		if g.lease.quiet && !g.lease.pending {
+			g.offer, g.offeredAt = true, m.now
+			m.enter(g, Quiet, Event{Rule: "K3", Words: fmt.Sprintf("%s no longer answers for %s and offers it to %s", m.cfg.Self, g.cfg.Name, g.move.to)})
+		}
+		return
+	}
+	why := m.reasonToGo(g)
+	g.moveTo = ""
+	switch {
+	case why == "":
+	case m.peerCan(g):
+		m.beginMove(g, why)
+	case m.goes():
+		m.enter(g, Stopping, Event{Level: Alarm, Words: fmt.Sprintf("%s stops and nobody takes it: %s, and %s cannot run it", g.cfg.Name, why, m.cfg.Peer)})
+	}
+}
+
+func (m *Machine) beginMove(g *group, why string) {
+	warm := g.cfg.warm() && g.cfg.addressed() && g.lease.held
+	g.move = handover{to: m.cfg.Peer, quiet: warm, since: m.now}
+	words := fmt.Sprintf("%s moves to %s: %s", g.cfg.Name, m.cfg.Peer, why)
+	if !warm {
+		m.enter(g, Stopping, Event{Words: words})
+		return
+	}
+	g.cause = m.emit(Event{Kind: "group", Group: g.cfg.Name, Cause: g.cause, Words: words})
+	m.ask(g, Entitle{Until: g.lease.until, Quiet: true})
+	m.changed = true
+}
+
+// reasonToGo says why a running group should leave this node; empty: it stays.
+func (m *Machine) reasonToGo(g *group) string {
+	switch {
+	case m.goes():
+		return m.goesWords()
+	case m.peer.is != up:
+		return ""
+	case m.said(g).Want:
+		return "the operator asks for it on " + m.cfg.Peer
+	case g.moveTo == m.cfg.Peer:
+		return "the operator asks for it"
+	case m.now < g.failedUntil:
+		return fmt.Sprintf("it failed here %d times within %v", maxFailures, failureWindow)
+	case !m.carrier(g):
+		return "the interface of its address has no carrier"
+	case m.failsBack(g):
+		return fmt.Sprintf("%s is its preferred node and is back (auto_failback on)", m.cfg.Peer)
+	}
+	return ""
+}
+
+// failsBack says that the group goes back to its preferred node now.
+func (m *Machine) failsBack(g *group) bool {
+	if !m.cfg.AutoFailback || g.cfg.Preferred != m.cfg.Peer || g.stay || g.peerAble == 0 || len(m.peer.differs) > 0 {
+		return false
+	}
+	due := m.failbackAt(g)
+	m.at(due)
+	return m.now >= due
+}
+
+// failbackAt is when the preferred node has proved itself.
+func (m *Machine) failbackAt(g *group) Time {
+	return max(m.peer.since, g.peerAble).Add(failbackPatience * m.cfg.DeadTime)
+}
+
+// closeOffer ends an offer that was taken, or that nobody takes.
+func (m *Machine) closeOffer(g *group) {
+	if !g.offer {
+		return
+	}
+	said := m.said(g)
+	switch {
+	case m.peer.is == up && said.State != Stopped:
+		g.offer, g.move = false, handover{}
+	case m.peer.is != up || !said.Able || m.now >= g.offeredAt.Add(offerPatience):
+		g.offer, g.move = false, handover{}
+		m.emit(Event{Kind: "group", Level: Warning, Group: g.cfg.Name, Cause: g.cause,
+			Words: fmt.Sprintf("%s did not take %s", m.cfg.Peer, g.cfg.Name)})
+	default:
+		m.at(g.offeredAt.Add(offerPatience))
+	}
+}
+
+// waitForTaker waits, quiet, until the peer answers; or takes the offer back.
+func (m *Machine) waitForTaker(g *group) {
+	said := m.said(g)
+	switch {
+	case m.peer.is == up && said.State == Running:
+		g.offer, g.move = false, handover{}
+		m.enter(g, Stopping, Event{Rule: "M1", Words: fmt.Sprintf("%s answers for %s", m.cfg.Peer, g.cfg.Name)})
+		return
+	case m.peer.is == up && said.State.owns():
+		g.offer = false
+		return
+	case m.peer.is == left && m.goes():
+		g.offer = false
+	}
+	if m.goes() && !g.offer {
+		g.move = handover{}
+		m.enter(g, Stopping, Event{Level: Alarm, Words: fmt.Sprintf("%s stops: %s, and %s did not take it", g.cfg.Name, m.goesWords(), m.cfg.Peer)})
+		return
+	}
+	m.closeOffer(g)
+	m.acquire(g)
+}
+
+// recover lets a mute owner answer again by the rules for a standby, or give up (rule O5).
+func (m *Machine) recover(g *group) {
+	giveUp := g.since.Add(m.deadTime())
+	switch {
+	case m.goes():
+		m.enter(g, Stopping, Event{Words: fmt.Sprintf("%s stops: %s", g.cfg.Name, m.goesWords())})
+		return
+	case g.probe.answer != "":
+		m.enter(g, Stopping, Event{Level: Alarm, Rule: "O5", Words: fmt.Sprintf("%s stops on %s: its address is answered by %s", g.cfg.Name, m.cfg.Self, g.probe.answer)})
+		return
+	case !g.probe.evidence && m.now >= giveUp && g.cfg.addressed():
+		m.enter(g, Stopping, Event{Level: Alarm, Rule: "O5", Words: fmt.Sprintf(
+			"%s stops on %s: for %v nothing showed that its address is free", g.cfg.Name, m.cfg.Self, m.deadTime())})
+		return
+	}
+	m.at(giveUp)
+	m.acquire(g)
+}

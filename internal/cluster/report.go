@@ -1,0 +1,321 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Status is a deep copy of what the machine knows and intends.
+func (m *Machine) Status() Status {
+	s := Status{
+		Cluster: m.cfg.Cluster, Self: m.cfg.Self, Incarnation: m.incarnation,
+		Standby: m.standby, Leaving: m.leaving.since != 0, Peer: m.peerStatus(), Stall: m.stalled,
+	}
+	s.Level, s.LevelWords = m.protection()
+	for i := range m.links {
+		s.Links = append(s.Links, m.linkStatus(i))
+	}
+	for _, g := range m.groups {
+		s.Groups = append(s.Groups, m.groupStatus(g))
+	}
+	s.Warnings = m.warnings()
+	s.Sentence = m.sentence()
+	return s
+}
+
+func (m *Machine) peerStatus() PeerStatus {
+	p := &m.peer
+	s := PeerStatus{Name: m.cfg.Peer, Membership: p.is.String(), Incarnation: p.beat.Incarnation,
+		Standby: p.beat.Standby, Silence: m.silence(), Since: p.since}
+	heard := p.beat.Seq > 0
+	switch {
+	case m.plainNow():
+		s.Words = "runs Heartbeat, not lubdub: nothing is started beside it"
+	case p.is == up:
+		s.Words = fmt.Sprintf("up since %v, heard %v ago", round(m.now.Sub(p.since)), round(m.silence()))
+	case p.is == left:
+		s.Words = "left: everything was stopped there"
+	case !heard:
+		s.Words = fmt.Sprintf("not heard since lubdub started here %v ago", round(m.now.Sub(m.started)))
+	case m.silence() < m.deadTime():
+		s.Words = "heard, but it does not hear us: look at the links, at the keys and at its firewall"
+	default:
+		s.Words = fmt.Sprintf("silent for %v (deadtime %v)", round(m.silence()), m.deadTime())
+	}
+	return s
+}
+
+func (m *Machine) plainNow() bool {
+	return m.peer.plainAt != 0 && m.now.Sub(m.peer.plainAt) < m.deadTime()
+}
+
+func (m *Machine) linkStatus(i int) LinkStatus {
+	l := &m.links[i]
+	s := LinkStatus{Name: m.cfg.Links[i], Up: l.up, Last: -1}
+	s.Peer = m.peer.echoes && m.peer.beat.Echo.Links&(1<<i) != 0
+	if l.heard != 0 {
+		s.Last = m.now.Sub(l.heard)
+	}
+	switch {
+	case !l.usable:
+		s.Reason = l.reason
+	case !l.up:
+		s.Reason = fmt.Sprintf("%s is not heard on it", m.cfg.Peer)
+	case !s.Peer && m.peer.is == up:
+		s.Reason = fmt.Sprintf("%s does not hear us on it", m.cfg.Peer)
+	}
+	return s
+}
+
+func (m *Machine) groupStatus(g *group) GroupStatus {
+	said := m.said(g)
+	s := GroupStatus{
+		Name: g.cfg.Name, Preferred: g.cfg.Preferred, State: g.state.String(), Words: stateWords[g.state].means,
+		Owner: m.owner(g), Epoch: g.seen, Since: g.since, Cause: g.cause, Until: g.lease.until, Next: m.next(g),
+	}
+	if m.peer.echoes && m.silence() < m.deadTime() {
+		s.PeerState = said.State.String()
+	}
+	if g.state.serves() && g.lease.held {
+		s.Entitled = m.entitledWords(g)
+	}
+	for _, r := range g.resources {
+		s.Resources = append(s.Resources, ResourceStatus{
+			Name: r.cfg.Name, State: r.state.String(), Since: r.since, Failures: len(m.recent(r)),
+			Words: r.words, Lines: slices.Clone(r.lines), Took: r.took,
+		})
+	}
+	return s
+}
+
+// owner is the node that has the group, as far as this node knows.
+func (m *Machine) owner(g *group) string {
+	switch {
+	case g.state.owns():
+		return m.cfg.Self
+	case m.peer.is == up && m.said(g).State.owns():
+		return m.cfg.Peer
+	}
+	return ""
+}
+
+func (m *Machine) entitledWords(g *group) string {
+	switch _, rule := m.entitlement(g); rule {
+	case "O2":
+		return fmt.Sprintf("left: %s has stopped everything", m.cfg.Peer)
+	case "O4":
+		return fmt.Sprintf("alone: %s is not heard; only the address probe guards against it", m.cfg.Peer)
+	}
+	return fmt.Sprintf("confirmed by %s", m.cfg.Peer)
+}
+
+// next says what would move the group, and what holds it.
+func (m *Machine) next(g *group) []string {
+	switch {
+	case g.state.serves():
+		return m.nextServed(g)
+	case g.state == Stopped && m.peer.is == up && m.said(g).State.owns():
+		if words := m.unableWords(g); words != "" {
+			return []string{fmt.Sprintf("if %s fails nobody takes it: %s", m.cfg.Peer, words)}
+		}
+		return []string{fmt.Sprintf("%s is ready to take it when %s fails", m.cfg.Self, m.cfg.Peer)}
+	case g.state == Stopped || g.state == Mute:
+		return m.nextUnserved(g)
+	}
+	return nil
+}
+
+func (m *Machine) nextServed(g *group) []string {
+	var next []string
+	if m.peerCan(g) {
+		next = append(next, fmt.Sprintf("%s is ready to take it when %s fails", m.cfg.Peer, m.cfg.Self))
+	} else {
+		next = append(next, fmt.Sprintf("nobody takes it when %s fails: %s", m.cfg.Self, m.cannotWords(g)))
+	}
+	if g.cfg.Preferred != m.cfg.Peer {
+		return next
+	}
+	switch {
+	case !m.cfg.AutoFailback:
+		next = append(next, fmt.Sprintf("it does not go back to %s by itself: auto_failback is off; to move it: lubdub move %s", m.cfg.Peer, g.cfg.Name))
+	case len(m.peer.differs) > 0:
+		next = append(next, "it does not go back by itself: "+m.differWords())
+	case g.stay:
+		next = append(next, fmt.Sprintf("it does not go back to %s by itself: the operator moved it here", m.cfg.Peer))
+	case g.peerAble != 0 && m.failbackAt(g) > m.now:
+		next = append(next, fmt.Sprintf("it goes back to %s in %v (auto_failback on)", m.cfg.Peer, round(m.failbackAt(g).Sub(m.now))))
+	default:
+		next = append(next, fmt.Sprintf("it goes back to %s when that can run it (auto_failback on)", m.cfg.Peer))
+	}
+	return next
+}
+
+func (m *Machine) nextUnserved(g *group) []string {
+	var next []string
+	if g.refused != "" {
+		next = append(next, "it is not taken: "+g.refused)
+	}
+	if words := m.unableWords(g); words != "" {
+		next = append(next, "it cannot run here: "+words)
+	}
+	switch {
+	case m.peer.is == up && !m.said(g).Able:
+		next = append(next, m.cannotWords(g))
+	case m.peer.is == unseen && m.peer.beat.Seq == 0 && !m.mayStartCold(g):
+		next = append(next, fmt.Sprintf("%s waits for %s or for your word (coldstart strict): lubdub online", m.cfg.Self, m.cfg.Peer))
+	case m.peer.is != up && m.aloneSince(g) > m.now:
+		next = append(next, fmt.Sprintf("%s waits for %s for another %v", m.cfg.Self, m.cfg.Peer, round(m.aloneSince(g).Sub(m.now))))
+	}
+	return next
+}
+
+// unableWords says why this node cannot run the group; empty: it can.
+func (m *Machine) unableWords(g *group) string {
+	switch {
+	case m.plainNow():
+		return fmt.Sprintf("%s runs Heartbeat, and lubdub does not serve beside it", m.cfg.Peer)
+	case m.goes():
+		return m.goesWords()
+	case g.state == Blocked:
+		return stateWords[Blocked].means
+	case !m.carrier(g):
+		return "the interface of its address has no carrier"
+	}
+	for _, r := range g.resources {
+		if r.state == failed || r.words != "" && m.now < g.failedUntil {
+			return fmt.Sprintf("%s failed: %s (counts for another %v; to forget it: lubdub cleanup %s)",
+				r.cfg.Name, r.words, round(max(0, g.failedUntil.Sub(m.now))), g.cfg.Name)
+		}
+		if r.cfg.Warm && r.state != running {
+			return fmt.Sprintf("%s does not run yet", r.cfg.Name)
+		}
+	}
+	return ""
+}
+
+// cannotWords says why the peer cannot take the group.
+func (m *Machine) cannotWords(g *group) string {
+	said := m.said(g)
+	switch {
+	case m.peer.is != up:
+		return fmt.Sprintf("%s is %s", m.cfg.Peer, m.peer.is)
+	case m.peer.beat.Standby:
+		return fmt.Sprintf("%s is in standby", m.cfg.Peer)
+	case said.State != Stopped:
+		return fmt.Sprintf("on %s it is %s", m.cfg.Peer, said.State)
+	case !said.Able:
+		return fmt.Sprintf("it failed on %s or cannot run there; see: lubdub status on %s", m.cfg.Peer, m.cfg.Peer)
+	}
+	return fmt.Sprintf("%s is ready", m.cfg.Peer)
+}
+
+// protection is the level of docs/protocol.md that this configuration has.
+func (m *Machine) protection() (level, words string) {
+	for _, g := range m.cfg.Groups {
+		if !g.addressed() {
+			return "L0", fmt.Sprintf("the dead time alone guards %s: it has no shared address to ask for", g.Name)
+		}
+	}
+	if m.cfg.NoLease && m.cfg.DeadTime < 3*time.Second {
+		return "L0", "the dead time alone guards the address: this kernel has no nftables, and its address life-time counts whole seconds"
+	}
+	return "L1", "the kernel ends the address with its owner, and the network is asked before it is taken; links and front cut at once between living nodes cannot be told from a dead peer"
+}
+
+// warnings are what an operator should mend.
+func (m *Machine) warnings() []string {
+	var w []string
+	if len(m.peer.differs) > 0 {
+		w = append(w, m.differWords())
+	}
+	if m.standby {
+		w = append(w, fmt.Sprintf("%s is in standby: it takes nothing, not even when %s dies", m.cfg.Self, m.cfg.Peer))
+	}
+	for i, l := range m.links {
+		if m.peer.is == up && !l.up {
+			w = append(w, fmt.Sprintf("link %s is dead: %s", m.cfg.Links[i], m.linkStatus(i).Reason))
+		}
+	}
+	for _, g := range m.groups {
+		for _, r := range g.resources {
+			if r.words != "" {
+				w = append(w, fmt.Sprintf("%s of %s failed: %s", r.cfg.Name, g.cfg.Name, r.words))
+			}
+		}
+	}
+	return w
+}
+
+// sentence says it all in one line.
+func (m *Machine) sentence() string {
+	var parts []string
+	for _, g := range m.groups {
+		parts = append(parts, m.groupSentence(g))
+	}
+	return strings.Join(append(parts, m.peerSentence(), m.linkSentence()), "; ")
+}
+
+func (m *Machine) groupSentence(g *group) string {
+	owner := m.owner(g)
+	state := g.state
+	if owner == m.cfg.Peer {
+		state = m.said(g).State
+	}
+	switch {
+	case owner == "" && g.state == Blocked:
+		return fmt.Sprintf("%s is BLOCKED on %s", g.cfg.Name, m.cfg.Self)
+	case owner == "" && g.refused != "":
+		return fmt.Sprintf("%s is not taken: %s", g.cfg.Name, g.refused)
+	case owner == "":
+		return fmt.Sprintf("%s runs nowhere as far as %s knows", g.cfg.Name, m.cfg.Self)
+	case state != Running:
+		return fmt.Sprintf("%s is %s on %s", g.cfg.Name, state, owner)
+	case owner == g.cfg.Preferred:
+		return fmt.Sprintf("%s runs on %s (preferred)", g.cfg.Name, owner)
+	}
+	return fmt.Sprintf("%s runs on %s (preferred: %s)", g.cfg.Name, owner, g.cfg.Preferred)
+}
+
+func (m *Machine) peerSentence() string {
+	switch {
+	case m.peer.is != up:
+		return fmt.Sprintf("%s is %s", m.cfg.Peer, m.peer.is)
+	case m.peer.beat.Standby:
+		return fmt.Sprintf("%s is in standby", m.cfg.Peer)
+	case m.standby:
+		return fmt.Sprintf("%s is in standby", m.cfg.Self)
+	case slices.ContainsFunc(m.groups, func(g *group) bool { return m.owner(g) == m.cfg.Self && !m.peerCan(g) }):
+		return fmt.Sprintf("%s cannot take everything", m.cfg.Peer)
+	case slices.ContainsFunc(m.groups, func(g *group) bool { return m.owner(g) == m.cfg.Peer && !m.able(g) }):
+		return fmt.Sprintf("%s cannot take everything", m.cfg.Self)
+	}
+	return "the other node is ready to take over"
+}
+
+func (m *Machine) linkSentence() string {
+	works := 0
+	for _, l := range m.links {
+		if l.up {
+			works++
+		}
+	}
+	switch n := len(m.links); {
+	case works == n && n == 1:
+		return "the only link is up"
+	case works == n && n == 2:
+		return "both links up"
+	case works == n:
+		return fmt.Sprintf("all %d links up", n)
+	}
+	return fmt.Sprintf("%d of %d links up", works, len(m.links))
+}
+
+func (m *Machine) groupNames() string {
+	names := make([]string, len(m.groups))
+	for i, g := range m.groups {
+		names[i] = g.cfg.Name
+	}
+	return strings.Join(names, ", ")
+}

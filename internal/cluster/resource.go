@@ -1,0 +1,437 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+)
+
+// activity is what a resource does on this node.
+type activity uint8
+
+const (
+	unknown  activity = iota // not looked at since our start
+	stopped                  // it does not run
+	starting                 // its start action runs
+	running                  // it runs, as far as the last action told
+	stopping                 // its stop action runs
+	failed                   // an action on it failed: it must be stopped before it is started
+)
+
+func (a activity) String() string {
+	return [...]string{"unknown", "stopped", "starting", "running", "stopping", "failed"}[a]
+}
+
+// resource is what the core knows of one member of a group on this node.
+type resource struct {
+	cfg       *Resource
+	state     activity
+	since     Time
+	action    uint64 // the running action; 0: none
+	verb      Action
+	cancelled bool // the running action was told to end
+	unclean   bool // it must be stopped before it is started
+	lookAt    Time // the next monitor action
+	failures  []Time
+	words     string
+	lines     []string
+	took      time.Duration
+}
+
+func (r *resource) become(a activity, now Time) {
+	if r.state != a {
+		r.state, r.since = a, now
+	}
+}
+
+// run starts an action on a resource: never two at once.
+func (m *Machine) run(g *group, r *resource, verb Action, timeout time.Duration) {
+	m.actions++
+	r.action, r.verb = m.actions, verb
+	switch verb {
+	case Start:
+		r.become(starting, m.now)
+	case Stop:
+		r.become(stopping, m.now)
+	}
+	m.do(Run{ID: r.action, Group: g.cfg.Name, Resource: r.cfg.Name, Action: verb, Timeout: timeout, Epoch: g.epoch})
+	m.changed = true
+}
+
+// advance brings the resources of a group nearer to what its state wants.
+func (m *Machine) advance(g *group) {
+	m.look(g)
+	m.keepWarm(g)
+	switch g.state {
+	case Starting, Running:
+		m.forward(g)
+	case Stopping:
+		m.backward(g)
+	case Stopped:
+		m.clear(g)
+	}
+}
+
+// look runs the monitor actions that are due. At our start everything is looked at.
+func (m *Machine) look(g *group) {
+	for _, r := range g.resources {
+		if r.action != 0 || !m.watched(g, r) {
+			continue
+		}
+		if m.now < r.lookAt {
+			m.at(r.lookAt)
+			continue
+		}
+		m.run(g, r, Monitor, r.cfg.Timeouts.Monitor)
+	}
+}
+
+func (m *Machine) watched(g *group, r *resource) bool {
+	if r.state == unknown {
+		return true
+	}
+	if m.leaving.since != 0 && r.cfg.Warm {
+		return false
+	}
+	return r.cfg.Interval > 0 && r.state == running && (g.state.owns() || g.state == Blocked || r.cfg.Warm)
+}
+
+// forward starts the first resource that does not run, after stopping what must
+// be stopped first, and asks for the lease as soon as the leading addresses stand.
+func (m *Machine) forward(g *group) {
+	if m.cleanUp(g) {
+		return
+	}
+	for i, r := range g.resources {
+		if !r.cfg.isAddress() && !m.requestLease(g) {
+			return
+		}
+		switch {
+		case r.state == running, r.state == unknown && g.state == Running:
+		case r.state == stopped && r.action == 0:
+			m.run(g, r, Start, r.cfg.Timeouts.Start)
+			return
+		default:
+			return
+		}
+		if i == len(g.resources)-1 && !m.requestLease(g) {
+			return
+		}
+	}
+	if g.state == Starting {
+		g.failures = 0
+		m.enter(g, Running, Event{Words: fmt.Sprintf("%s is served by %s", g.cfg.Name, m.cfg.Self)})
+	}
+}
+
+// requestLease asks for the lease of a group that is being started, once, and
+// says whether the kernel has granted it.
+func (m *Machine) requestLease(g *group) bool {
+	l := &g.lease
+	holds := l.held && l.until != 0
+	switch {
+	case !g.cfg.addressed() || holds && !l.quiet:
+		return true
+	case g.state != Starting || l.until != 0 && l.pending || l.until == 0 && !m.silent(g):
+		return false
+	}
+	until, _ := m.entitlement(g)
+	if until <= m.now {
+		m.revoke(g)
+		m.mute(g, fmt.Sprintf("%s may not be served here: the entitlement ended before it began", g.cfg.Name), "O5")
+		return false
+	}
+	m.ask(g, Entitle{Until: until, Fresh: !holds, NotAfter: g.probe.voidAt, Announce: true})
+	g.probe.voidAt = 0
+	m.changed = true
+	return false
+}
+
+// cleanUp stops, last first, what must be stopped before it can be started
+// again, and what stands after it. It says whether there is still something to wait for.
+func (m *Machine) cleanUp(g *group) bool {
+	for i := len(g.resources) - 1; i >= 0; i-- {
+		r := g.resources[i]
+		if !r.unclean {
+			continue
+		}
+		if r.action == 0 {
+			m.run(g, r, Stop, r.cfg.Timeouts.Stop)
+		}
+		return true
+	}
+	return false
+}
+
+// backward stops the last resource that still runs; the lease ends before its address goes.
+func (m *Machine) backward(g *group) {
+	for i := len(g.resources) - 1; i >= 0; i-- {
+		r := g.resources[i]
+		if r.cfg.Warm {
+			continue
+		}
+		if r.action != 0 {
+			m.cancel(r)
+			return
+		}
+		if r.state == stopped {
+			continue
+		}
+		if r.cfg.isAddress() {
+			m.revoke(g)
+			if !m.silent(g) {
+				return
+			}
+		}
+		m.run(g, r, Stop, r.cfg.Timeouts.Stop)
+		return
+	}
+	m.revoke(g)
+	if m.silent(g) {
+		m.stoppedAll(g)
+	}
+}
+
+// stoppedAll ends the way down.
+func (m *Machine) stoppedAll(g *group) {
+	g.alone, g.adopted = false, 0
+	words := fmt.Sprintf("%s is stopped on %s", g.cfg.Name, m.cfg.Self)
+	if g.move.to != "" && !g.move.quiet {
+		g.offer, g.offeredAt = true, m.now
+		words += " and offered to " + g.move.to
+	}
+	m.enter(g, Stopped, Event{Words: words})
+}
+
+// cancel ends a start or monitor that is in the way. Its outcome still comes.
+func (m *Machine) cancel(r *resource) {
+	if r.verb == Stop || r.cancelled {
+		return
+	}
+	r.cancelled = true
+	m.do(Cancel{r.action})
+}
+
+// stopWarm stops what runs on both nodes: this daemon ends.
+func (m *Machine) stopWarm(g *group) {
+	for i := len(g.resources) - 1; i >= 0; i-- {
+		r := g.resources[i]
+		switch {
+		case !r.cfg.Warm:
+		case r.action != 0:
+			m.cancel(r)
+			return
+		case r.state == running:
+			m.run(g, r, Stop, r.cfg.Timeouts.Stop)
+			return
+		}
+	}
+}
+
+// keepWarm starts what runs on both nodes, whoever is owner.
+func (m *Machine) keepWarm(g *group) {
+	if m.leaving.since != 0 {
+		if g.state == Stopped {
+			m.stopWarm(g)
+		}
+		return
+	}
+	for _, r := range g.resources {
+		if !r.cfg.Warm || r.action != 0 {
+			continue
+		}
+		switch {
+		case r.state != stopped && r.state != failed:
+		case m.now < r.lookAt:
+			m.at(r.lookAt)
+		case r.state == stopped:
+			m.run(g, r, Start, r.cfg.Timeouts.Start)
+		default:
+			m.run(g, r, Stop, r.cfg.Timeouts.Stop)
+		}
+	}
+}
+
+// clear stops what is found running on a node that is not the owner.
+func (m *Machine) clear(g *group) {
+	for _, r := range g.resources {
+		if r.cfg.Warm || r.state != running && r.state != failed {
+			continue
+		}
+		m.enter(g, Stopping, Event{Level: Warning, Resource: r.cfg.Name, Words: fmt.Sprintf(
+			"%s of %s runs on %s although nobody started it here: it is stopped; if it is started at boot, disable that",
+			r.cfg.Name, g.cfg.Name, m.cfg.Self)})
+		return
+	}
+}
+
+// absorbOutcome takes in how an action ended.
+func (m *Machine) absorbOutcome(in Outcome) {
+	for _, g := range m.groups {
+		for _, r := range g.resources {
+			if r.action == in.ID {
+				verb := r.verb
+				r.action, r.cancelled, r.took = 0, false, in.Took
+				m.ended(g, r, verb, in)
+				return
+			}
+		}
+	}
+}
+
+func (m *Machine) ended(g *group, r *resource, verb Action, in Outcome) {
+	r.lookAt = m.now.Add(r.cfg.Interval)
+	switch verb {
+	case Start:
+		m.startEnded(g, r, in)
+	case Stop:
+		m.stopEnded(g, r, in)
+	case Monitor:
+		m.monitorEnded(g, r, in)
+	}
+}
+
+func (m *Machine) startEnded(g *group, r *resource, in Outcome) {
+	if in.Result == OK {
+		r.become(running, m.now)
+		if r.cfg.isAddress() && g.lease.held {
+			g.announced, g.announceAt = 0, m.now
+		}
+		return
+	}
+	r.note(in)
+	r.become(failed, m.now)
+	r.unclean = true
+	r.lookAt = m.now
+	cause := m.emit(Event{Kind: "resource", Level: Alarm, Group: g.cfg.Name, Resource: r.cfg.Name, Cause: g.cause,
+		Words: fmt.Sprintf("%s of %s did not start on %s: %s", r.cfg.Name, g.cfg.Name, m.cfg.Self, in.Words), Lines: in.Lines})
+	if r.cfg.Warm {
+		m.countFailure(g, r, cause)
+	}
+	if g.state == Starting || g.state == Running {
+		m.giveUp(g, cause, fmt.Sprintf("%s cannot run on %s: %s did not start", g.cfg.Name, m.cfg.Self, r.cfg.Name))
+	}
+}
+
+func (m *Machine) stopEnded(g *group, r *resource, in Outcome) {
+	if in.Result == OK || in.Result == NotRunning {
+		r.unclean = false
+		r.become(stopped, m.now)
+		r.lookAt = m.now.Add(m.pause(r))
+		return
+	}
+	r.note(in)
+	r.become(failed, m.now)
+	r.lookAt = m.now.Add(firstBackoff)
+	cause := m.emit(Event{Kind: "resource", Level: Alarm, Group: g.cfg.Name, Resource: r.cfg.Name, Cause: g.cause,
+		Words: fmt.Sprintf("%s of %s did not stop on %s: %s", r.cfg.Name, g.cfg.Name, m.cfg.Self, in.Words), Lines: in.Lines})
+	if g.state == Starting || g.state == Running || g.state == Mute || g.state == Quiet {
+		m.enter(g, Stopping, Event{Level: Alarm, Cause: cause, Words: fmt.Sprintf("%s cannot be restarted in place", g.cfg.Name)})
+	}
+	if g.state == Stopping {
+		g.move = handover{}
+		m.enter(g, Blocked, Event{Level: Alarm, Cause: cause, Resource: r.cfg.Name, Words: fmt.Sprintf(
+			"%s is blocked on %s: %s did not stop; make sure that it is down, then: lubdub cleanup %s",
+			g.cfg.Name, m.cfg.Self, r.cfg.Name, g.cfg.Name)})
+	}
+}
+
+func (m *Machine) monitorEnded(g *group, r *resource, in Outcome) {
+	first := r.state == unknown
+	if in.Result == OK {
+		r.become(running, m.now)
+		return
+	}
+	if first {
+		// A resource that is not there yet may not even have an agent that can say so.
+		r.become(stopped, m.now)
+		if in.Result != NotRunning {
+			r.note(in)
+		}
+		if !g.state.owns() {
+			return
+		}
+	}
+	if g.state == Mute {
+		return // its silence is our doing: failures while mute do not count (rule K1)
+	}
+	if r.state != running && !first || g.state == Stopping {
+		return
+	}
+	r.note(in)
+	cause := m.emit(Event{Kind: "resource", Level: Warning, Group: g.cfg.Name, Resource: r.cfg.Name, Cause: g.cause,
+		Words: fmt.Sprintf("%s of %s failed on %s: %s", r.cfg.Name, g.cfg.Name, m.cfg.Self, in.Words), Lines: in.Lines})
+	r.become(failed, m.now)
+	r.unclean = true
+	r.lookAt = m.now
+	m.countFailure(g, r, cause)
+	if g.state == Running {
+		m.restart(g, r, cause)
+	}
+}
+
+// restart repairs a running group in place: the failed resource and those after it.
+func (m *Machine) restart(g *group, r *resource, cause uint64) {
+	after := false
+	for _, s := range g.resources {
+		if after && !s.cfg.Warm && !s.cfg.isAddress() && s.state != stopped {
+			s.unclean = true
+		}
+		after = after || s == r
+	}
+	m.enter(g, Starting, Event{Cause: cause, Resource: r.cfg.Name,
+		Words: fmt.Sprintf("%s of %s is restarted on %s", r.cfg.Name, g.cfg.Name, m.cfg.Self)})
+}
+
+// countFailure counts a failure, and marks the group as unable to run here when there are too many.
+func (m *Machine) countFailure(g *group, r *resource, cause uint64) {
+	r.failures = append(m.recent(r), m.now)
+	if len(r.failures) < maxFailures || m.now < g.failedUntil {
+		return
+	}
+	g.failedUntil = m.now.Add(failureWindow)
+	g.retryAt = m.now
+	m.emit(Event{Kind: "group", Level: Alarm, Group: g.cfg.Name, Resource: r.cfg.Name, Cause: cause, Words: fmt.Sprintf(
+		"%s failed %d times within %v on %s: %s should run on %s", r.cfg.Name, len(r.failures), failureWindow, m.cfg.Self, g.cfg.Name, m.cfg.Peer)})
+}
+
+// recent are the failures that still count.
+func (m *Machine) recent(r *resource) []Time {
+	var kept []Time
+	for _, at := range r.failures {
+		if m.now.Sub(at) < failureWindow {
+			kept = append(kept, at)
+		}
+	}
+	return kept
+}
+
+// giveUp stops a group that does not start here. The other node tries at once;
+// if it cannot, this one tries again after a back-off.
+func (m *Machine) giveUp(g *group, cause uint64, words string) {
+	g.failures++
+	g.failedUntil = m.now.Add(failureWindow)
+	g.retryAt = m.now.Add(m.backoff(g.failures - 1))
+	g.move = handover{to: m.cfg.Peer, since: m.now}
+	m.enter(g, Stopping, Event{Level: Alarm, Cause: cause, Words: words})
+}
+
+// firstBackoff and maxBackoff bound the wait between two attempts at what failed on both nodes.
+const (
+	firstBackoff = 10 * time.Second
+	maxBackoff   = 5 * time.Minute
+)
+
+func (m *Machine) backoff(n int) time.Duration {
+	return min(firstBackoff<<min(n, 10), maxBackoff)
+}
+
+// pause is how long a resource rests before it is started again in place: not
+// at all the first time.
+func (m *Machine) pause(r *resource) time.Duration {
+	if n := len(m.recent(r)); n > 1 {
+		return m.backoff(n - 2)
+	}
+	return 0
+}
+
+func (r *resource) note(in Outcome) { r.words, r.lines = in.Words, in.Lines }

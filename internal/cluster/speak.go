@@ -1,0 +1,110 @@
+package cluster
+
+import (
+	"maps"
+	"slices"
+)
+
+// protocolVersion is the version of our fields in a heartbeat. A node acts by the lower of both.
+const protocolVersion = 1
+
+// speak saves what must survive, and sends a heartbeat when one is due, when
+// something changed, or when the peer waits for an echo.
+func (m *Machine) speak() {
+	if m.leaving.done {
+		return
+	}
+	if now := m.remember(); !sameSaved(now, m.saved) {
+		m.saved = now
+		m.do(Save{now.clone()})
+	}
+	due := m.spokeAt.Add(m.cfg.Keepalive)
+	b := m.compose()
+	if m.seq > 0 && m.now < due && !m.answer && sameContent(b, m.spoken) {
+		m.at(due)
+		return
+	}
+	m.answer = false
+	m.seq++
+	b.Seq, b.Sent = m.seq, m.now
+	for i, g := range m.groups {
+		if b.Groups[i].Claim && g.claimSeq == 0 {
+			g.claimSeq = m.seq
+		}
+	}
+	if b.Left && m.leaving.leftSeq == 0 {
+		m.leaving.leftSeq, m.leaving.leftAt = m.seq, m.now
+		m.at(m.now + 1)
+	}
+	m.spoken, m.spokeAt = b, m.now
+	m.at(m.now.Add(m.cfg.Keepalive))
+	m.do(Send{b})
+}
+
+// compose says everything that this node knows and does.
+func (m *Machine) compose() Beat {
+	p := &m.peer
+	b := Beat{
+		Protocol:    protocolVersion,
+		Cluster:     m.cfg.Cluster,
+		Node:        m.cfg.Self,
+		Incarnation: m.incarnation,
+		DeadTime:    m.cfg.DeadTime,
+		Standby:     m.standby,
+		Left:        m.leaving.left,
+		Digests:     m.cfg.Digests,
+	}
+	if p.beat.Seq > 0 {
+		b.Echo = Echo{Incarnation: p.beat.Incarnation, Seq: p.beat.Seq, Sent: p.beat.Sent, Silence: m.silence()}
+		for i, l := range m.links {
+			if l.up {
+				b.Echo.Links |= 1 << i
+			}
+		}
+	}
+	for _, f := range m.fronts {
+		if f.mac != "" && !slices.Contains(b.MACs, f.mac) {
+			b.MACs = append(b.MACs, f.mac)
+		}
+	}
+	for _, g := range m.groups {
+		b.Groups = append(b.Groups, GroupBeat{
+			Name: g.cfg.Name, State: g.state, Epoch: m.saidEpoch(g), Able: m.able(g),
+			Claim: g.claim, Offer: g.offer, Intent: g.intent, Want: g.wantUntil != 0,
+		})
+	}
+	return b
+}
+
+// saidEpoch is the epoch that a node may speak for: its own while it is owner, else the highest it knows.
+func (m *Machine) saidEpoch(g *group) uint64 {
+	if g.state == Stopped {
+		return g.seen
+	}
+	return g.epoch
+}
+
+// sameContent says that two heartbeats differ in nothing that the other node acts upon.
+func sameContent(a, b Beat) bool {
+	return a.Incarnation == b.Incarnation && a.Standby == b.Standby && a.Left == b.Left &&
+		a.DeadTime == b.DeadTime && a.Echo.Incarnation == b.Echo.Incarnation &&
+		slices.Equal(a.Groups, b.Groups) && slices.Equal(a.Digests, b.Digests) && slices.Equal(a.MACs, b.MACs)
+}
+
+// remember is what must outlive the daemon.
+func (m *Machine) remember() Saved {
+	s := Saved{Incarnation: m.incarnation, Standby: m.standby, PeerMACs: m.peer.macs, Groups: map[string]SavedGroup{}}
+	for _, g := range m.groups {
+		s.Groups[g.cfg.Name] = SavedGroup{Epoch: g.seen, Owner: g.state.owns()}
+	}
+	return s
+}
+
+func sameSaved(a, b Saved) bool {
+	return a.Standby == b.Standby && slices.Equal(a.PeerMACs, b.PeerMACs) && maps.Equal(a.Groups, b.Groups)
+}
+
+func (s Saved) clone() Saved {
+	s.PeerMACs, s.Groups = slices.Clone(s.PeerMACs), maps.Clone(s.Groups)
+	return s
+}

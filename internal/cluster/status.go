@@ -1,0 +1,68 @@
+package cluster
+
+import "time"
+
+// Status is what the machine knows and intends, for people and programs: a deep copy.
+type Status struct {
+	Sentence    string // the first line: "web runs on proxy01 (preferred); proxy02 is ready to take over; both links up"
+	Cluster     string
+	Self        string
+	Incarnation uint64
+	Standby     bool
+	Leaving     bool
+	Level       string // of protection: "L0" or "L1", with its words in LevelWords
+	LevelWords  string
+	Peer        PeerStatus
+	Links       []LinkStatus
+	Groups      []GroupStatus
+	Warnings    []string      // what an operator should mend, a sentence each
+	Stall       time.Duration // the longest own stall seen
+}
+
+// PeerStatus is the other node as this one sees it.
+type PeerStatus struct {
+	Name        string
+	Membership  string // unseen, up, down, left
+	Words       string // why, with times
+	Incarnation uint64
+	Standby     bool
+	Silence     time.Duration // since its last heartbeat
+	Since       Time          // of the membership
+}
+
+// LinkStatus is one path between the nodes.
+type LinkStatus struct {
+	Name   string
+	Up     bool          // the peer was heard on it within the dead time
+	Peer   bool          // the peer says it hears us on it
+	Reason string        // why not
+	Last   time.Duration // since the last heartbeat on it; negative: never
+}
+
+// GroupStatus is one resource group.
+type GroupStatus struct {
+	Name      string
+	Preferred string
+	State     string // of this node: a word of the table of states
+	Words     string // the same, as a sentence
+	Owner     string // the node that runs it, as far as known; empty: none
+	Epoch     uint64
+	Since     Time
+	Cause     uint64   // the event that led to the state
+	Entitled  string   // by which rule and until when: "confirmed", "alone", "left", or empty
+	Until     Time     // the end of the lease; zero: none
+	PeerState string   // what the peer's last heartbeat says
+	Next      []string // what would move it, and what holds it: a sentence each
+	Resources []ResourceStatus
+}
+
+// ResourceStatus is one member of a group, on this node.
+type ResourceStatus struct {
+	Name     string
+	State    string // unknown, stopped, starting, running, stopping, failed
+	Since    Time
+	Failures int      // in the window that counts
+	Words    string   // of the last failure
+	Lines    []string // what its agent printed then
+	Took     time.Duration
+}

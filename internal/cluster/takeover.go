@@ -1,0 +1,272 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+)
+
+// probing is what is known from asking the front about a group's addresses.
+type probing struct {
+	attempt  uint64 // the running one; 0: none
+	next     Time   // not before
+	began    Time   // of the newest answered attempt
+	clear    bool   // it said: nobody answers, and the question was heard
+	evidence bool   // some attempt since the lease lapsed was clear
+	answer   string // the MAC that answered the newest; empty: none
+	foreign  bool   // another node probed at the same time
+	err      string
+	voidAt   Time // a grant after this is void (rule S6)
+}
+
+const (
+	// probeTime is how long the three probes of rule S4 take, with their waits.
+	probeTime = 80 * time.Millisecond
+	// grantWindow is how old the beginning of the probes may be at the grant (rule S6).
+	grantWindow = 150 * time.Millisecond
+)
+
+// acquire tries to become owner of a group that this node does not serve.
+func (m *Machine) acquire(g *group) {
+	said := m.said(g)
+	claim, intent := false, false
+	switch {
+	case m.now < g.hold:
+		m.at(g.hold)
+	case m.peer.is == up && said.State != Stopped && !(said.State == Quiet && said.Offer):
+		// The peer has it, or is not done with it.
+	case m.peer.is == up && said.Offer && g.state == Stopped:
+		if m.able(g) {
+			m.takeOffer(g, said)
+			return
+		}
+	case m.peer.is == up:
+		claim = m.claims(g, said)
+	case m.peer.is == left && m.peer.newLife == 0:
+		if m.mayTry(g) && m.probed(g, m.now) {
+			m.take(g, "O2", fmt.Sprintf("%s has left", m.cfg.Peer))
+			return
+		}
+	default:
+		intent = m.intends(g)
+		if intent && m.mayTake(g) {
+			m.take(g, "S1-S6", fmt.Sprintf("%s is silent for %v and nobody answers for its address", m.cfg.Peer, round(m.silence())))
+			return
+		}
+	}
+	m.setClaim(g, claim)
+	m.setIntent(g, intent)
+	if claim && m.stands(g, said) && (g.state == Quiet || m.probed(g, m.now)) {
+		m.take(g, "C1", fmt.Sprintf("%s agrees", m.cfg.Peer))
+	}
+}
+
+// claims says that this node should start a group that nobody serves while both nodes are up.
+func (m *Machine) claims(g *group, said GroupBeat) bool {
+	if g.offer || !m.mayTry(g) {
+		return false
+	}
+	return g.state != Stopped || m.preferred(g) || !said.Able
+}
+
+func (m *Machine) setClaim(g *group, claim bool) {
+	if g.claim != claim {
+		g.claim, g.claimSeq = claim, 0
+	}
+}
+
+// stands says that the claim was heard and not contradicted (rule C1).
+func (m *Machine) stands(g *group, said GroupBeat) bool {
+	return g.claimSeq > 0 && m.peer.echoes && m.peer.beat.Echo.Seq >= g.claimSeq &&
+		said.State == Stopped && !said.Offer && (!said.Claim || m.preferred(g))
+}
+
+func (m *Machine) setIntent(g *group, intent bool) {
+	if g.intent == intent {
+		return
+	}
+	g.intent, g.intentAt = intent, m.now
+	if intent {
+		m.emit(Event{Kind: "group", Group: g.cfg.Name, Cause: m.peer.cause, Rule: "S3", Words: fmt.Sprintf(
+			"%s says that it will take %s: %s is silent for %v", m.cfg.Self, g.cfg.Name, m.cfg.Peer, round(m.silence()))})
+	}
+}
+
+// intends says that every rule but the probe can hold at the end of the peer's
+// dead time (rules S1 and S3). The intent goes out before that, so that an owner
+// who hears us although we do not hear it gives way.
+func (m *Machine) intends(g *group) bool {
+	if !m.mayTry(g) || g.offer {
+		return false
+	}
+	if g.state == Stopped && !m.mayStartCold(g) {
+		return false
+	}
+	if g.probe.answer != "" && !m.cfg.TakeAnyway {
+		m.probed(g, m.now)
+		return false
+	}
+	begins := m.aloneSince(g).Add(-min(m.intentLead(), aloneMargin*m.cfg.Keepalive))
+	m.at(begins)
+	return m.now >= begins
+}
+
+// aloneSince is when silence has lasted for the dead time, and our own start for initdead.
+func (m *Machine) aloneSince(g *group) Time {
+	at := m.peer.heardAt.Add(m.deadTime())
+	if g.state == Stopped {
+		at = max(at, m.started.Add(m.cfg.InitDead))
+	}
+	return at
+}
+
+// intentLead is for how long an intent is announced before it may be acted
+// upon: within it an owner that hears us yields.
+func (m *Machine) intentLead() time.Duration {
+	return min(2*m.cfg.Keepalive, m.deadTime()-m.yield())
+}
+
+// mayStartCold applies the policy for a node that has not seen its peer since it started.
+func (m *Machine) mayStartCold(*group) bool { return m.coldWord || !m.cfg.StrictStart }
+
+// mayTake says that rules S1 to S6 hold.
+func (m *Machine) mayTake(g *group) bool {
+	ready := max(m.aloneSince(g), g.intentAt.Add(m.intentLead()))
+	if !g.intent {
+		ready = max(ready, m.now.Add(m.intentLead()))
+	}
+	asked := m.probed(g, ready.Add(-probeTime))
+	if m.now < ready {
+		m.at(ready)
+		return false
+	}
+	return asked
+}
+
+// probed says that the addresses of the group were asked for just now and that
+// nobody has them (rules S4 and S6). It asks again, from the given moment on,
+// when that is not so. A group without address has nothing to ask.
+func (m *Machine) probed(g *group, from Time) bool {
+	p := &g.probe
+	if !g.cfg.addressed() {
+		return true
+	}
+	if p.clear && m.now.Sub(p.began) <= grantWindow {
+		p.voidAt = p.began.Add(grantWindow)
+		return true
+	}
+	m.ask4(g, max(from, p.next))
+	return false
+}
+
+// ask4 sends the probes of rule S4 when their time has come.
+func (m *Machine) ask4(g *group, from Time) {
+	p := &g.probe
+	if p.attempt != 0 {
+		return
+	}
+	if m.now < from {
+		m.at(from)
+		return
+	}
+	m.probes++
+	p.attempt = m.probes
+	p.next = m.now.Add(m.cfg.Keepalive)
+	m.do(Probe{Group: g.cfg.Name, Attempt: p.attempt})
+}
+
+// absorbProbed takes the answer to a probe in.
+func (m *Machine) absorbProbed(in Probed) {
+	g := m.group(in.Group)
+	if g == nil || in.Attempt != g.probe.attempt {
+		return
+	}
+	p := &g.probe
+	p.attempt, p.began, p.err = 0, in.Began, in.Err
+	if g.state.serves() || g.state == Quiet {
+		m.sight(g, in.MAC, true)
+		p.clear = false
+		return
+	}
+	mac := in.MAC
+	if m.cfg.TakeAnyway && m.isPeer(mac) {
+		mac = ""
+	}
+	p.foreign = in.Foreign != ""
+	needsEvidence := m.peer.is != up && m.peer.is != left
+	p.clear = mac == "" && !p.foreign && in.Err == "" && (in.Evidence || !needsEvidence) && m.unclaimed(g)
+	p.evidence = p.evidence || p.clear
+	if p.foreign {
+		g.hold = max(g.hold, m.now.Add(m.giveWay(g)))
+	}
+	m.noteAnswer(g, mac)
+}
+
+// unclaimed says that no other's announcement of the address was received
+// within two keepalives.
+func (m *Machine) unclaimed(g *group) bool {
+	return g.claimedAt == 0 || m.now.Sub(g.claimedAt) >= 2*m.cfg.Keepalive
+}
+
+// giveWay is how long a node waits that met the other's probes.
+func (m *Machine) giveWay(g *group) time.Duration {
+	if m.preferred(g) {
+		return 2 * m.cfg.Keepalive
+	}
+	return m.deadTime()
+}
+
+// noteAnswer says once who has the address.
+func (m *Machine) noteAnswer(g *group, mac string) {
+	p := &g.probe
+	if mac == p.answer {
+		return
+	}
+	p.answer = mac
+	switch {
+	case mac == "":
+		g.refused = ""
+		m.emit(Event{Kind: "group", Group: g.cfg.Name, Cause: g.cause, Rule: "S4", Words: fmt.Sprintf(
+			"nobody answers for the address of %s any more", g.cfg.Name)})
+	case m.isPeer(mac):
+		g.refused = fmt.Sprintf("%s is not heard, but its address answers (%s): it lives, and a link is broken", m.cfg.Peer, mac)
+		m.emit(Event{Kind: "group", Level: Alarm, Group: g.cfg.Name, Cause: m.peer.cause, Rule: "S4", Words: fmt.Sprintf(
+			"%s is not taken: %s", g.cfg.Name, g.refused)})
+	default:
+		g.refused = fmt.Sprintf("the machine with hardware address %s has the address", mac)
+		m.emit(Event{Kind: "group", Level: Alarm, Group: g.cfg.Name, Cause: g.cause, Rule: "S4", Words: fmt.Sprintf(
+			"%s is not started: %s; find that machine and take the address from it", g.cfg.Name, g.refused)})
+	}
+}
+
+// take makes this node the owner. The kernel has the last word.
+func (m *Machine) take(g *group, rule, why string) {
+	g.epoch = max(g.seen, g.epoch) + 1
+	if g.epoch == 1 {
+		g.epoch = max(1, m.clock)
+	}
+	g.seen = g.epoch
+	g.alone = m.peer.is != up && m.peer.is != left
+	g.adopted, g.offer, g.move, g.conflict = 0, false, handover{}, conflict{}
+	m.setClaim(g, false)
+	m.setIntent(g, false)
+	g.probe.clear, g.probe.foreign, g.probe.answer = false, false, ""
+	g.refused = ""
+	g.wantUntil = 0
+	m.enter(g, Starting, Event{Rule: rule, Cause: m.reason(g, rule),
+		Words: fmt.Sprintf("%s takes %s: %s", m.cfg.Self, g.cfg.Name, why)})
+}
+
+// reason is the event that a takeover goes back to.
+func (m *Machine) reason(g *group, rule string) uint64 {
+	if rule == "C1" && g.state != Stopped {
+		return g.cause
+	}
+	return m.peer.cause
+}
+
+// takeOffer takes what the peer has given up for us.
+func (m *Machine) takeOffer(g *group, said GroupBeat) {
+	g.stay = said.Able && !m.preferred(g)
+	g.probe.voidAt = 0
+	m.take(g, "M1", fmt.Sprintf("%s hands it over", m.cfg.Peer))
+}

@@ -128,8 +128,14 @@ func (m *Machine) begin(now Time) {
 	now = max(now, m.now)
 	if late := now.Sub(m.wake); m.wake != never && late > m.cfg.Keepalive/4 {
 		m.stalled = max(m.stalled, late)
-		m.peer.heardAt = min(now, m.peer.heardAt.Add(late))
-		m.started = min(now, m.started.Add(late))
+		for _, t := range []*Time{&m.peer.heardAt, &m.started} {
+			*t = min(now, t.Add(late))
+		}
+		for i := range m.links {
+			if l := &m.links[i]; l.heard != 0 {
+				l.heard = min(now, l.heard.Add(late))
+			}
+		}
 	}
 	m.now = now
 	m.wake = never

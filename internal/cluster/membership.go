@@ -26,7 +26,7 @@ type peer struct {
 	cause   uint64
 	beat    Beat // the newest
 	heardAt Time // when it came; moved on by own stalls; at first our own start
-	gapAt   Time // when the newest came, not moved: for the late-heartbeat warning
+	met     bool // it was up in this life of ours
 	echoes  bool // the newest echoes our present incarnation: its fields act
 	// echoed is E: when we sent the newest of our heartbeats that the peer confirmed.
 	echoed Time
@@ -67,7 +67,7 @@ func (m *Machine) absorbHeard(in Heard) {
 	if m.asksForEcho(b) {
 		m.answer = true
 	}
-	p.beat, p.heardAt, p.gapAt = b, m.now, m.now
+	p.beat, p.heardAt = b, m.now
 	p.echoes = b.Echo.Incarnation == m.incarnation
 	if p.echoes && b.Echo.Sent <= m.now {
 		p.echoed = max(p.echoed, b.Echo.Sent)
@@ -113,7 +113,7 @@ func (m *Machine) noteGap(b Beat) {
 	if p.is != up || b.Incarnation != p.beat.Incarnation {
 		return
 	}
-	if gap := m.now.Sub(p.gapAt); gap > m.cfg.WarnTime {
+	if gap := m.silence(); gap > m.cfg.WarnTime {
 		m.emit(Event{Kind: "late", Level: Warning, Node: m.cfg.Peer, Words: fmt.Sprintf(
 			"late heartbeat from %s: interval %v, warntime %v", m.cfg.Peer, round(gap), m.cfg.WarnTime)})
 	}
@@ -140,7 +140,7 @@ func (m *Machine) judgePeer() {
 		m.setPeer(left, Info, fmt.Sprintf("%s has left: everything is stopped there", m.cfg.Peer))
 	case fresh && p.echoes:
 		p.newLife = 0
-		m.coldWord = true
+		p.met, m.coldWord = true, true
 		m.setPeer(up, Info, fmt.Sprintf("%s is up", m.cfg.Peer))
 	case p.is == up && !fresh:
 		m.setPeer(down, Alarm, fmt.Sprintf("%s is down: silent on %s for %v (deadtime %v)",

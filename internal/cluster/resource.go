@@ -344,6 +344,7 @@ func (m *Machine) monitorEnded(g *group, r *resource, in Outcome) {
 	if first {
 		// A resource that is not there yet may not even have an agent that can say so.
 		r.become(stopped, m.now)
+		r.lookAt = m.now
 		if in.Result != NotRunning {
 			r.note(in)
 		}

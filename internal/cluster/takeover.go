@@ -32,6 +32,12 @@ func (m *Machine) acquire(g *group) {
 	switch {
 	case m.now < g.hold:
 		m.at(g.hold)
+	case m.suspects(g):
+		intent = m.intends(g)
+		if intent && m.mayTake(g) {
+			m.take(g, "S1-S6", fmt.Sprintf("%s is silent for %v and nobody answers for its address", m.cfg.Peer, round(m.silence())))
+			return
+		}
 	case m.peer.is == up && said.State != Stopped && !(said.State == Quiet && said.Offer):
 		// The peer has it, or is not done with it.
 	case m.peer.is == up && said.Offer && g.state == Stopped:
@@ -44,12 +50,6 @@ func (m *Machine) acquire(g *group) {
 	case m.peer.is == left && m.peer.newLife == 0:
 		if m.mayTry(g) && m.probed(g, m.now) {
 			m.take(g, "O2", fmt.Sprintf("%s has left", m.cfg.Peer))
-			return
-		}
-	default:
-		intent = m.intends(g)
-		if intent && m.mayTake(g) {
-			m.take(g, "S1-S6", fmt.Sprintf("%s is silent for %v and nobody answers for its address", m.cfg.Peer, round(m.silence())))
 			return
 		}
 	}
@@ -92,8 +92,7 @@ func (m *Machine) setIntent(g *group, intent bool) {
 }
 
 // intends says that every rule but the probe can hold at the end of the peer's
-// dead time (rules S1 and S3). The intent goes out before that, so that an owner
-// who hears us although we do not hear it gives way.
+// dead time (rules S1 and S3).
 func (m *Machine) intends(g *group) bool {
 	if !m.mayTry(g) || g.offer {
 		return false
@@ -105,22 +104,32 @@ func (m *Machine) intends(g *group) bool {
 		m.probed(g, m.now)
 		return false
 	}
-	begins := m.aloneSince(g).Add(-min(m.intentLead(), aloneMargin*m.cfg.Keepalive))
+	return true
+}
+
+// suspects says that the peer's silence is about to count as its death: the
+// intent goes out within the dead time.
+func (m *Machine) suspects(g *group) bool {
+	if m.peer.is == left && m.peer.newLife == 0 {
+		return false
+	}
+	begins := m.aloneSince(g).Add(-m.intentLead())
 	m.at(begins)
 	return m.now >= begins
 }
 
-// aloneSince is when silence has lasted for the dead time, and our own start for initdead.
+// aloneSince is when silence has lasted for the dead time; for a node that has
+// not met its peer since it started, and adopted nothing, for initdead.
 func (m *Machine) aloneSince(g *group) Time {
 	at := m.peer.heardAt.Add(m.deadTime())
-	if g.state == Stopped {
+	if g.state == Stopped && !m.peer.met {
 		at = max(at, m.started.Add(m.cfg.InitDead))
 	}
 	return at
 }
 
 // intentLead is for how long an intent is announced before it may be acted
-// upon: within it an owner that hears us yields.
+// upon: within it an owner who hears us, although we do not hear it, gives way.
 func (m *Machine) intentLead() time.Duration {
 	return min(2*m.cfg.Keepalive, m.deadTime()-m.yield())
 }

@@ -1,0 +1,167 @@
+package cluster
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the transcripts of testdata anew")
+
+// TestTranscripts plays the commands of testdata/*.txt and compares everything
+// that the machines said. The review is the diff.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := play(t, string(text))
+			if *rewrite {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(text), got); diff != "" {
+				t.Errorf("transcript differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// play runs the commands of a transcript: lines that begin with "> ".
+func play(t *testing.T, text string) string {
+	t.Helper()
+	var out strings.Builder
+	cfg := tutorial()
+	var p *pair
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for lines.Scan() {
+		line := lines.Text()
+		if strings.HasPrefix(line, "#") {
+			fmt.Fprintln(&out, line)
+		}
+		words, ok := strings.CutPrefix(line, "> ")
+		if !ok {
+			continue
+		}
+		fmt.Fprintf(&out, "\n> %s\n", words)
+		if rest, ok := strings.CutPrefix(words, "config "); ok {
+			configure(t, &cfg, strings.Fields(rest))
+			continue
+		}
+		if p == nil {
+			p = newPair(cfg)
+		}
+		command(t, p, strings.Fields(words))
+		out.WriteString(p.log.String())
+		p.log.Reset()
+	}
+	return out.String()
+}
+
+// tutorial is the tutorial's cluster with two links and short times.
+func tutorial() Config {
+	times := Timeouts{Start: 60 * time.Second, Stop: 60 * time.Second, Monitor: 20 * time.Second}
+	return Config{
+		Cluster: "tutorial", Links: []string{"bcast eth1", "bcast eth0"}, Keepalive: 250 * time.Millisecond,
+		WarnTime: time.Second, DeadTime: 2 * time.Second, InitDead: 10 * time.Second,
+		Groups: []Group{{Name: "web", Preferred: "alpha", Resources: []Resource{
+			{Name: "192.0.2.100", Class: classAddress, Type: "IPaddr", Interface: "eth0", Timeouts: times,
+				Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}, Interval: 10 * time.Second},
+			{Name: "apache", Type: "apache", Args: []string{"/etc/apache2/apache2.conf"}, Timeouts: times, Interval: 10 * time.Second},
+		}}},
+	}
+}
+
+func configure(t *testing.T, cfg *Config, words []string) {
+	t.Helper()
+	for _, w := range words {
+		switch w {
+		case "failback":
+			cfg.AutoFailback = true
+		case "warm":
+			cfg.Groups[0].Resources[1].Warm = true
+		case "one-link":
+			cfg.Links = cfg.Links[:1]
+		case "strict":
+			cfg.StrictStart = true
+		default:
+			t.Fatalf("config %q is unknown", w)
+		}
+	}
+}
+
+func command(t *testing.T, p *pair, w []string) {
+	t.Helper()
+	order := func(c Command) { p.step(p.nodes[w[1]], c) }
+	switch w[0] {
+	case "start":
+		p.start(w[1])
+	case "kill":
+		p.kill(w[1])
+	case "crash":
+		p.crash(w[1])
+	case "freeze":
+		p.nodes[w[1]].stopped = true
+	case "thaw":
+		p.thaw(w[1])
+	case "cut":
+		p.cut[strings.Join(w[1:], " ")] = true
+	case "heal":
+		p.cut = map[string]bool{}
+		p.front = true
+	case "cut-front":
+		p.front = false
+	case "die":
+		delete(p.nodes[w[1]].runs, "web/"+w[2])
+	case "fail":
+		p.nodes[w[1]].fails[w[2]+" "+w[3]] = Failed
+	case "mend":
+		p.nodes[w[1]].fails = map[string]Result{}
+	case "beats":
+		p.all = !p.all
+	case "standby":
+		order(Command{Verb: Standby})
+	case "online":
+		order(Command{Verb: Online})
+	case "move":
+		order(Command{Verb: Move, Group: "web"})
+	case "cleanup":
+		order(Command{Verb: Cleanup})
+	case "leave":
+		order(Command{Verb: Leave})
+	case "status":
+		s := p.nodes[w[1]]
+		st := s.m.Status()
+		fmt.Fprintf(&p.log, "%s\n", st.Sentence)
+		for _, g := range st.Groups {
+			fmt.Fprintf(&p.log, "  %s: %s; %s; next: %s\n", g.Name, g.Words, g.Entitled, strings.Join(g.Next, " | "))
+		}
+		for _, w := range st.Warnings {
+			fmt.Fprintf(&p.log, "  warning: %s\n", w)
+		}
+	case "pass":
+		d, err := time.ParseDuration(w[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.pass(d)
+	default:
+		t.Fatalf("command %q is unknown", w[0])
+	}
+}

@@ -61,6 +61,7 @@ type Saved struct {
 	Clock       uint64                // seconds of the wall clock at start: a group's very first epoch
 	Standby     bool                  // the operator's wish
 	PeerMACs    []string              // the peer's hardware addresses, as last heard
+	PeerLife    uint64                // the peer's newest incarnation: older ones are not listened to
 	Groups      map[string]SavedGroup // by name
 	SameBoot    bool                  // the machine has not been restarted since Groups was saved
 }

@@ -53,7 +53,8 @@ func newGroup(c Group, saved Saved, now Time) *group {
 	for i := range c.Resources {
 		g.resources = append(g.resources, &resource{cfg: &c.Resources[i], since: now})
 	}
-	if saved.SameBoot && was.Owner {
+	// A lease that runs proves ownership: what was saved may be older.
+	if was.Until > now || saved.SameBoot && was.Owner {
 		g.adopt(was, now)
 	}
 	return g

@@ -14,20 +14,38 @@ const strangerPause = 10 * time.Second
 
 // heal compares what both nodes say, and leaves one owner.
 func (m *Machine) heal(g *group) {
-	if m.peer.echoes && m.silence() < m.deadTime() {
+	if m.silence() < m.deadTime() {
+		m.obey(g)
 		m.compare(g, m.said(g))
 	}
 	m.confirm(g)
 }
 
-// compare applies rules H1 and O6 to the peer's newest heartbeat.
+// obey makes an unconfirmed owner yield to a peer who is about to take the group
+// (rule O6). An intent acts even when it does not echo our present life: a peer
+// that cannot hear us cannot know of it.
+func (m *Machine) obey(g *group) {
+	if g.state.serves() && m.intended(g) && m.unconfirmed(g) {
+		m.yieldTo(g, "O6", fmt.Sprintf("%s does not hear us and will take it", m.cfg.Peer))
+	}
+}
+
+// intended says that the peer's newest heartbeat announces that it takes the group.
+func (m *Machine) intended(g *group) bool {
+	for _, b := range m.peer.beat.Groups {
+		if b.Name == g.cfg.Name {
+			return b.Intent
+		}
+	}
+	return false
+}
+
+// compare applies rule H1 to the peer's newest heartbeat.
 func (m *Machine) compare(g *group, said GroupBeat) {
 	later := said.Epoch > g.epoch || said.Epoch == g.epoch && !m.preferred(g)
 	switch {
 	case g.state.serves() && said.State.serves() && later:
 		m.yieldTo(g, "H1", fmt.Sprintf("%s serves it too, since epoch %d (here: %d)", m.cfg.Peer, said.Epoch, g.epoch))
-	case g.state.serves() && said.Intent && m.unconfirmed(g):
-		m.yieldTo(g, "O6", fmt.Sprintf("%s does not hear us and will take it", m.cfg.Peer))
 	case g.state == Mute && said.State.serves():
 		m.enter(g, Stopping, Event{Rule: "H1", Words: fmt.Sprintf("%s is stopped on %s: %s serves it", g.cfg.Name, m.cfg.Self, m.cfg.Peer)})
 	case (g.state == Mute || g.state == Quiet && !g.offer) && (said.State == Mute || said.State == Quiet && !said.Offer) && later:

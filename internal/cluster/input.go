@@ -36,10 +36,11 @@ type Probed struct {
 	// Foreign is the MAC of a station seen probing for the same address
 	// during ours or in the keepalive before; empty: none.
 	Foreign string
-	// Evidence says that the front carries frames: one was received within the
-	// dead time, a neighbour answered, or no other station was ever seen.
-	Evidence bool
-	Err      string // the probe could not be made: why
+	// Evidence says that the front carries frames: one came or a neighbour
+	// answered during the probing, or no station but the peer was ever seen.
+	Evidence  bool
+	LastFrame Time   // when another station's frame was last received; 0: never
+	Err       string // the probe could not be made: why
 }
 
 // Sighted is a frame on the front in which somebody claims an address of the group.
@@ -88,6 +89,16 @@ const (
 	Lapsed                    // the running lease had ended: the address is silent
 )
 
+// Noted is something that an edge of the daemon saw and an operator should
+// know. It decides nothing.
+type Noted struct {
+	Level Level
+	Kind  string
+	Group string
+	Words string
+	Lines []string
+}
+
 // Command is an operator's order. The answer is a Reply with the same ID.
 type Command struct {
 	ID    uint64
@@ -118,3 +129,4 @@ func (Sighted) input()      {}
 func (Outcome) input()      {}
 func (Leased) input()       {}
 func (Command) input()      {}
+func (Noted) input()        {}

@@ -116,7 +116,7 @@ func (m *Machine) judgeAlone(g *group) {
 		m.at(begins)
 		return
 	}
-	if m.now < g.lease.until && !m.said(g).Intent && m.carrier(g) {
+	if m.now < g.lease.until && !m.intended(g) && m.carrier(g) {
 		g.alone = true
 	}
 }

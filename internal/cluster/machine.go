@@ -67,6 +67,7 @@ func New(cfg Config, saved Saved, now Time) *Machine {
 		wake:        now,
 	}
 	m.peer = peer{heardAt: now, since: now, macs: saved.PeerMACs}
+	m.peer.beat.Incarnation = saved.PeerLife
 	for i := range m.links {
 		m.links[i].usable = true
 	}
@@ -168,6 +169,8 @@ func (m *Machine) absorb(in Input) {
 		m.absorbLeased(in)
 	case Command:
 		m.absorbCommand(in)
+	case Noted:
+		m.emit(Event{Kind: in.Kind, Level: in.Level, Group: in.Group, Words: in.Words, Lines: in.Lines})
 	default:
 		panic(fmt.Sprintf("cluster: unknown input %T", in))
 	}

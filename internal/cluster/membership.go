@@ -32,6 +32,7 @@ type peer struct {
 	echoed Time
 	// newLife is when a newer incarnation was first heard after a leave (rule O2).
 	newLife Time
+	olderAt Time // when heartbeats of an older life were last complained of
 	plainAt Time // when a real Heartbeat's message last came; 0: never
 	macs    []string
 	differs []string // the files that differ
@@ -51,6 +52,7 @@ func (m *Machine) absorbHeard(in Heard) {
 	}
 	switch older := b.Incarnation < p.beat.Incarnation || b.Incarnation == p.beat.Incarnation && b.Seq < p.beat.Seq; {
 	case older:
+		m.noteOlder(b)
 		return
 	case b.Incarnation == p.beat.Incarnation && b.Seq == p.beat.Seq:
 		m.links[in.Link].heard = m.now
@@ -80,6 +82,22 @@ func (m *Machine) absorbHeard(in Heard) {
 	}
 	m.compareFiles()
 }
+
+// noteOlder says now and then that a former life of the peer is heard: a
+// repeated packet, or a node whose clock and state were set back.
+func (m *Machine) noteOlder(b Beat) {
+	p := &m.peer
+	if b.Incarnation == p.beat.Incarnation || p.olderAt != 0 && m.now.Sub(p.olderAt) < olderPause {
+		return
+	}
+	p.olderAt = m.now
+	m.emit(Event{Kind: "membership", Level: Warning, Node: m.cfg.Peer, Words: fmt.Sprintf(
+		"heartbeats of an older life of %s are ignored (incarnation %d, known: %d): somebody repeats old packets, or its clock and state directory were set back",
+		m.cfg.Peer, b.Incarnation, p.beat.Incarnation)})
+}
+
+// olderPause is the time between two complaints about an older life.
+const olderPause = time.Minute
 
 // asksForEcho says that the peer changed something and waits until we have heard it.
 func (m *Machine) asksForEcho(b Beat) bool {

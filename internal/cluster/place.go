@@ -174,15 +174,12 @@ func (m *Machine) waitForTaker(g *group) {
 	case m.peer.is == up && said.State.owns():
 		g.offer = false
 		return
-	case m.peer.is == left && m.goes():
-		g.offer = false
 	}
+	m.closeOffer(g)
 	if m.goes() && !g.offer {
-		g.move = handover{}
 		m.enter(g, Stopping, Event{Level: Alarm, Words: fmt.Sprintf("%s stops: %s, and %s did not take it", g.cfg.Name, m.goesWords(), m.cfg.Peer)})
 		return
 	}
-	m.closeOffer(g)
 	m.acquire(g)
 }
 

@@ -269,8 +269,13 @@ func (m *Machine) absorbOutcome(in Outcome) {
 	for _, g := range m.groups {
 		for _, r := range g.resources {
 			if r.action == in.ID {
-				verb := r.verb
+				verb, cancelled := r.verb, r.cancelled
 				r.action, r.cancelled, r.took = 0, false, in.Took
+				if cancelled && in.Result != OK {
+					r.become(failed, m.now) // it tells nothing: whatever runs is to be stopped
+					r.unclean = true
+					return
+				}
 				m.ended(g, r, verb, in)
 				return
 			}
@@ -370,7 +375,9 @@ func (m *Machine) monitorEnded(g *group, r *resource, in Outcome) {
 	}
 }
 
-// restart repairs a running group in place: the failed resource and those after it.
+// restart repairs a running group in place: the failed resource and those after
+// it. An address stays where it is: to take it away would only add to the
+// outage, and a silent address is one that the other node may take.
 func (m *Machine) restart(g *group, r *resource, cause uint64) {
 	after := false
 	for _, s := range g.resources {

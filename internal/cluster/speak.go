@@ -93,7 +93,7 @@ func sameContent(a, b Beat) bool {
 
 // remember is what must outlive the daemon.
 func (m *Machine) remember() Saved {
-	s := Saved{Incarnation: m.incarnation, Standby: m.standby, PeerMACs: m.peer.macs, Groups: map[string]SavedGroup{}}
+	s := Saved{Incarnation: m.incarnation, Standby: m.standby, PeerMACs: m.peer.macs, PeerLife: m.peer.beat.Incarnation, Groups: map[string]SavedGroup{}}
 	for _, g := range m.groups {
 		s.Groups[g.cfg.Name] = SavedGroup{Epoch: g.seen, Owner: g.state.owns()}
 	}
@@ -101,7 +101,7 @@ func (m *Machine) remember() Saved {
 }
 
 func sameSaved(a, b Saved) bool {
-	return a.Standby == b.Standby && slices.Equal(a.PeerMACs, b.PeerMACs) && maps.Equal(a.Groups, b.Groups)
+	return a.Standby == b.Standby && a.PeerLife == b.PeerLife && slices.Equal(a.PeerMACs, b.PeerMACs) && maps.Equal(a.Groups, b.Groups)
 }
 
 func (s Saved) clone() Saved {

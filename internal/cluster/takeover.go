@@ -201,13 +201,21 @@ func (m *Machine) absorbProbed(in Probed) {
 		mac = ""
 	}
 	p.foreign = in.Foreign != ""
-	needsEvidence := m.peer.is != up && m.peer.is != left
-	p.clear = mac == "" && !p.foreign && in.Err == "" && (in.Evidence || !needsEvidence) && m.unclaimed(g)
+	p.clear = mac == "" && !p.foreign && in.Err == "" && m.evident(in) && m.unclaimed(g)
 	p.evidence = p.evidence || p.clear
 	if p.foreign {
 		g.hold = max(g.hold, m.now.Add(m.giveWay(g)))
 	}
 	m.noteAnswer(g, mac)
+}
+
+// evident says that the silence of the front proves something: it carries
+// frames to us. A frame from before the peer's last heartbeat proves nothing
+// about what came after. While the peer speaks to us its word is enough.
+func (m *Machine) evident(in Probed) bool {
+	recent := in.LastFrame > m.peer.heardAt && m.now.Sub(in.LastFrame) < m.deadTime()
+	spoken := m.peer.is == left || m.peer.is == up && m.silence() < 2*m.cfg.Keepalive
+	return in.Evidence || recent || spoken
 }
 
 // unclaimed says that no other's announcement of the address was received

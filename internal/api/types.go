@@ -1,0 +1,49 @@
+package api
+
+import (
+	"time"
+
+	"lubdub/internal/cluster"
+)
+
+// Status is the cluster as this node's daemon sees it.
+type Status struct {
+	cluster.Status
+	Version string
+	Started time.Time
+	At      time.Time         // when this was said
+	Boot    cluster.Time      // the same moment on the boot clock, to which Since and Until belong
+	Lease   string            // what enforces the lease: "nftables" or "valid_lft"
+	Refused map[string]uint64 // datagrams that were not accepted, by reason
+	Dropped uint64            // datagrams and records lost because a queue was full
+}
+
+// Event is one record of what happened and why.
+type Event struct {
+	ID       string // INCARNATION.NUMBER: unique for the node
+	Cause    string `json:",omitempty"` // the event that led to this one
+	Time     time.Time
+	Level    cluster.Level
+	Kind     string
+	Group    string   `json:",omitempty"`
+	Resource string   `json:",omitempty"`
+	Node     string   // whom it is about
+	Words    string   // the sentence for people
+	Lines    []string `json:",omitempty"` // what an agent printed
+	Rule     string   `json:",omitempty"` // the rule of docs/protocol.md that decided
+}
+
+// Order is what an operator wants done.
+type Order struct {
+	Verb  cluster.Verb
+	Group string `json:",omitempty"`
+	Node  string `json:",omitempty"`
+	Force bool   `json:",omitempty"`
+	Dry   bool   `json:",omitempty"` // say what would happen, do nothing
+}
+
+// Answer is what became of an Order.
+type Answer struct {
+	OK    bool
+	Words string
+}

@@ -39,4 +39,5 @@ type GroupBeat struct {
 	Offer  bool // the other may take it at once
 	Intent bool // is about to take it without being heard (rule S3)
 	Want   bool // the operator asks to move it here
+	Keep   bool // with Offer: the operator moves it there, it is not to fail back
 }

@@ -69,7 +69,7 @@ func (b Beat) Message(uuid [16]byte, wallSeconds uint64, load string) (wire.Mess
 func groupItems(groups []GroupBeat) []string {
 	items := make([]string, len(groups))
 	for i, g := range groups {
-		items[i] = fmt.Sprintf("%s=%d:%x:%s", g.Name, g.State, g.Epoch, flags("acoiw", g.Able, g.Claim, g.Offer, g.Intent, g.Want))
+		items[i] = fmt.Sprintf("%s=%d:%x:%s", g.Name, g.State, g.Epoch, flags("acoiwk", g.Able, g.Claim, g.Offer, g.Intent, g.Want, g.Keep))
 	}
 	return items
 }
@@ -211,7 +211,7 @@ func (r *reader) group(item string) GroupBeat {
 	}
 	has := func(letter string) bool { return strings.Contains(parts[2], letter) }
 	return GroupBeat{Name: name, State: State(state), Epoch: r.hex(parts[1], 64),
-		Able: has("a"), Claim: has("c"), Offer: has("o"), Intent: has("i"), Want: has("w")}
+		Able: has("a"), Claim: has("c"), Offer: has("o"), Intent: has("i"), Want: has("w"), Keep: has("k")}
 }
 
 // milliseconds bounds what a heartbeat may say: a day is more than any dead time.

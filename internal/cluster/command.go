@@ -178,6 +178,7 @@ func (m *Machine) judgeLeaving() {
 		m.exit(false)
 	case !d.left:
 		d.left = true
+		m.changed = true
 	case d.leftSeq == 0 || m.now == d.leftAt:
 	case m.peer.is != up || m.peer.beat.Echo.Seq >= d.leftSeq || m.now >= d.leftAt.Add(aloneMargin*m.cfg.Keepalive):
 		m.exit(true)

@@ -25,8 +25,15 @@ func (m *Machine) heal(g *group) {
 // (rule O6). An intent acts even when it does not echo our present life: a peer
 // that cannot hear us cannot know of it.
 func (m *Machine) obey(g *group) {
-	if g.state.serves() && m.intended(g) && m.unconfirmed(g) {
+	switch {
+	case !m.intended(g) || !m.unconfirmed(g):
+	case g.state.serves():
 		m.yieldTo(g, "O6", fmt.Sprintf("%s does not hear us and will take it", m.cfg.Peer))
+	case g.state == Quiet:
+		m.revoke(g)
+		m.mute(g, fmt.Sprintf("%s is silent here: %s does not hear us and will take it", g.cfg.Name, m.cfg.Peer), "O6")
+	case g.state == Stopping || g.state == Blocked:
+		m.revoke(g) // it is on its way out: let it be silent at once
 	}
 }
 

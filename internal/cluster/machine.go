@@ -215,7 +215,11 @@ func (m *Machine) emit(e Event) uint64 {
 	return e.ID
 }
 
-func (m *Machine) do(o Output) { m.out = append(m.out, o) }
+// do wants something done. Whatever was decided, the rules are asked again.
+func (m *Machine) do(o Output) {
+	m.out = append(m.out, o)
+	m.changed = true
+}
 
 func (m *Machine) absorbLink(in LinkChanged) {
 	if in.Link < 0 || in.Link >= len(m.links) {

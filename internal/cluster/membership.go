@@ -187,7 +187,7 @@ func (m *Machine) setPeer(is membership, level Level, words string) {
 		g.peerAble = 0
 	}
 	p.cause = m.emit(Event{Kind: "membership", Level: level, Node: m.cfg.Peer, Words: words})
-	m.changed, m.answer = true, true
+	m.answer = true
 }
 
 // judgeLinks finds the links on which the peer is heard.

@@ -7,9 +7,10 @@ import (
 
 // handover is a move to the other node that has begun.
 type handover struct {
-	to    string
-	quiet bool // make before break: only the address moves
-	since Time
+	to      string
+	quiet   bool // make before break: only the address moves
+	ordered bool // by the operator: it is not to fail back
+	since   Time
 }
 
 // offerPatience is how long an offer stays open without the peer's taking it:
@@ -86,19 +87,20 @@ func (m *Machine) handOver(g *group) {
 		return
 	}
 	why := m.reasonToGo(g)
+	ordered := !m.goes() && (m.said(g).Want || g.moveTo != "")
 	g.moveTo = ""
 	switch {
 	case why == "":
 	case m.peerCan(g):
-		m.beginMove(g, why)
+		m.beginMove(g, why, ordered)
 	case m.goes():
 		m.enter(g, Stopping, Event{Level: Alarm, Words: fmt.Sprintf("%s stops and nobody takes it: %s, and %s cannot run it", g.cfg.Name, why, m.cfg.Peer)})
 	}
 }
 
-func (m *Machine) beginMove(g *group, why string) {
+func (m *Machine) beginMove(g *group, why string, ordered bool) {
 	warm := g.cfg.warm() && g.cfg.addressed() && g.lease.held
-	g.move = handover{to: m.cfg.Peer, quiet: warm, since: m.now}
+	g.move = handover{to: m.cfg.Peer, quiet: warm, ordered: ordered, since: m.now}
 	words := fmt.Sprintf("%s moves to %s: %s", g.cfg.Name, m.cfg.Peer, why)
 	if !warm {
 		m.enter(g, Stopping, Event{Words: words})
@@ -106,7 +108,6 @@ func (m *Machine) beginMove(g *group, why string) {
 	}
 	g.cause = m.emit(Event{Kind: "group", Group: g.cfg.Name, Cause: g.cause, Words: words})
 	m.ask(g, Entitle{Until: g.lease.until, Quiet: true})
-	m.changed = true
 }
 
 // reasonToGo says why a running group should leave this node; empty: it stays.
@@ -154,6 +155,7 @@ func (m *Machine) closeOffer(g *group) {
 	switch {
 	case m.peer.is == up && said.State != Stopped:
 		g.offer, g.move = false, handover{}
+		m.changed = true
 	case m.peer.is != up || !said.Able || m.now >= g.offeredAt.Add(offerPatience):
 		g.offer, g.move = false, handover{}
 		m.emit(Event{Kind: "group", Level: Warning, Group: g.cfg.Name, Cause: g.cause,

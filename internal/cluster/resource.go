@@ -54,7 +54,6 @@ func (m *Machine) run(g *group, r *resource, verb Action, timeout time.Duration)
 		r.become(stopping, m.now)
 	}
 	m.do(Run{ID: r.action, Group: g.cfg.Name, Resource: r.cfg.Name, Action: verb, Timeout: timeout, Epoch: g.epoch})
-	m.changed = true
 }
 
 // advance brings the resources of a group nearer to what its state wants.
@@ -142,7 +141,6 @@ func (m *Machine) requestLease(g *group) bool {
 	}
 	m.ask(g, Entitle{Until: until, Fresh: !holds, NotAfter: g.probe.voidAt, Announce: true})
 	g.probe.voidAt = 0
-	m.changed = true
 	return false
 }
 

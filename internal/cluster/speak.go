@@ -71,6 +71,7 @@ func (m *Machine) compose() Beat {
 		b.Groups = append(b.Groups, GroupBeat{
 			Name: g.cfg.Name, State: g.state, Epoch: m.saidEpoch(g), Able: m.able(g),
 			Claim: g.claim, Offer: g.offer, Intent: g.intent, Want: g.wantUntil != 0,
+			Keep: g.offer && g.move.ordered,
 		})
 	}
 	return b

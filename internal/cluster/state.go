@@ -69,7 +69,6 @@ func (m *Machine) enter(g *group, to State, e Event) {
 	}
 	e.Kind, e.Group = "group", g.cfg.Name
 	g.cause = m.emit(e)
-	m.changed = true
 }
 
 func allowed(from, to State) bool {

@@ -71,6 +71,7 @@ func (m *Machine) claims(g *group, said GroupBeat) bool {
 func (m *Machine) setClaim(g *group, claim bool) {
 	if g.claim != claim {
 		g.claim, g.claimSeq = claim, 0
+		m.changed = true
 	}
 }
 
@@ -85,6 +86,7 @@ func (m *Machine) setIntent(g *group, intent bool) {
 		return
 	}
 	g.intent, g.intentAt = intent, m.now
+	m.changed = true
 	if intent {
 		m.emit(Event{Kind: "group", Group: g.cfg.Name, Cause: m.peer.cause, Rule: "S3", Words: fmt.Sprintf(
 			"%s says that it will take %s: %s is silent for %v", m.cfg.Self, g.cfg.Name, m.cfg.Peer, round(m.silence()))})
@@ -283,7 +285,7 @@ func (m *Machine) reason(g *group, rule string) uint64 {
 
 // takeOffer takes what the peer has given up for us.
 func (m *Machine) takeOffer(g *group, said GroupBeat) {
-	g.stay = said.Able && !m.preferred(g)
+	g.stay = said.Keep && !m.preferred(g)
 	g.probe.voidAt = 0
 	m.take(g, "M1", fmt.Sprintf("%s hands it over", m.cfg.Peer))
 }

@@ -1,0 +1,161 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxGrace is how long a process group has between SIGTERM and SIGKILL: enough to remove a lock file, too short
+	// to hold up what waits for the action. With a short time-out it is half of that.
+	maxGrace = 2 * time.Second
+	// reapTime is how long a killed process may take to be gone. Longer takes one that waits in the kernel, for a
+	// dead disk or file server; nothing can end that.
+	reapTime = time.Second
+	// lookTime is how often it is looked whether a process group is gone.
+	lookTime = 10 * time.Millisecond
+	// agentUmask is that of Heartbeat.
+	agentUmask = 0o022
+)
+
+// command is one process to run.
+type command struct {
+	argv  []string
+	env   []string
+	split bool // keep standard output apart
+	grace time.Duration
+}
+
+// ending is how a process ended.
+type ending struct {
+	code   int
+	signal syscall.Signal // which ended it; 0: none
+	leash  error          // it was ended because of this: the error of its context
+	stuck  int            // its process id, when even SIGKILL did not end it
+	output string         // standard output, when kept apart
+	all    string         // all that it wrote
+}
+
+// run runs the process until it exits or ctx ends it with its process group. An error means that it did not run.
+func (c command) run(ctx context.Context) (ending, error) {
+	if err := ctx.Err(); err != nil {
+		return ending{leash: err}, nil
+	}
+	rest, err := newCapture()
+	if err != nil {
+		return ending{}, err
+	}
+	output := rest
+	if c.split {
+		if output, err = newCapture(); err != nil {
+			_, closing := rest.finish()
+			return ending{}, errors.Join(err, closing)
+		}
+	}
+	cmd := exec.Command(c.argv[0], c.argv[1:]...)
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = c.env, "/", output.w, rest.w
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	e, err := c.wait(ctx, cmd)
+	all, closing := rest.finish()
+	e.all = all
+	if c.split {
+		var second error
+		e.output, second = output.finish()
+		e.all += e.output
+		closing = errors.Join(closing, second)
+	}
+	return e, errors.Join(err, closing)
+}
+
+// wait starts the process and waits for its end.
+func (c command) wait(ctx context.Context, cmd *exec.Cmd) (ending, error) {
+	started, done := launch(cmd)
+	if err := <-started; err != nil {
+		return ending{}, err
+	}
+	var e ending
+	select {
+	case <-done:
+	case <-ctx.Done():
+		if over(done) {
+			break // it was faster
+		}
+		e.leash = ctx.Err()
+		if !endGroup(cmd.Process.Pid, done, c.grace) {
+			e.stuck = cmd.Process.Pid
+			return e, nil
+		}
+	}
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		e.signal = status.Signal()
+	}
+	e.code = cmd.ProcessState.ExitCode()
+	return e, nil
+}
+
+func over(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// launch starts the process with our umask, which belongs to the thread that starts it: that thread is the goroutine's
+// alone and ends with it. The goroutine ends when the process does.
+func launch(cmd *exec.Cmd) (started <-chan error, done <-chan struct{}) {
+	begin, end := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(end)
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			begin <- err
+			return
+		}
+		unix.Umask(agentUmask)
+		err := cmd.Start()
+		begin <- err
+		if err == nil {
+			_ = cmd.Wait() // what it has to say is in ProcessState
+		}
+	}()
+	return begin, end
+}
+
+// endGroup ends a process group and says whether its first process is gone.
+func endGroup(pid int, done <-chan struct{}, grace time.Duration) bool {
+	look := time.NewTicker(lookTime)
+	defer look.Stop()
+	graceEnd := time.NewTimer(grace)
+	defer graceEnd.Stop()
+	signalGroup(pid, unix.SIGTERM)
+	for waiting := true; waiting; {
+		select {
+		case <-graceEnd.C:
+			waiting = false
+		case <-look.C:
+			waiting = signalGroup(pid, 0)
+		}
+	}
+	signalGroup(pid, unix.SIGKILL)
+	reap := time.NewTimer(reapTime)
+	defer reap.Stop()
+	select {
+	case <-done:
+		return true
+	case <-reap.C:
+		return false
+	}
+}
+
+// signalGroup sends a signal to a process group and says whether there was one.
+func signalGroup(pid int, signal syscall.Signal) bool {
+	return !errors.Is(unix.Kill(-pid, signal), unix.ESRCH)
+}

@@ -1,0 +1,91 @@
+package agent
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	maxLines = 20  // of an agent's output, kept with the outcome
+	maxLine  = 200 // bytes of each
+	maxWords = 400 // bytes of the line that is quoted in the outcome's sentence: Apache's need more than a line
+)
+
+// stamp is the date at the beginning of a line, in the forms of Heartbeat's shellfuncs and of resource-agents.
+var stamp = regexp.MustCompile(`^(\d{4}/\d\d/\d\d_\d\d:\d\d:\d\d\s+|[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d )`)
+
+// linesOf returns the lines of an output without dates, control characters and empty ones.
+func linesOf(output string) []string {
+	var lines []string
+	for line := range strings.SplitSeq(output, "\n") {
+		line = strings.TrimSpace(clean(line))
+		if line = strings.TrimSpace(stamp.ReplaceAllString(line, "")); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// clean makes text fit for a terminal and for JSON.
+func clean(text string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == '\t':
+			return ' '
+		case !unicode.IsPrint(c), c == utf8.RuneError:
+			return -1
+		}
+		return c
+	}, text)
+}
+
+// lastLines returns the end of the output, bounded.
+func lastLines(lines []string) []string {
+	var out []string
+	for _, line := range lines[max(0, len(lines)-maxLines):] {
+		out = append(out, shorten(line, maxLine))
+	}
+	return out
+}
+
+// shorten cuts at a rune.
+func shorten(text string, limit int) string {
+	const mark = "..."
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit-len(mark)], "") + mark
+}
+
+// reason returns the line that says best why an action failed: the reason that an OCF agent gives, else its last error,
+// else its last line.
+func reason(lines []string) string {
+	var given, wrong, last string
+	for _, line := range lines {
+		last = line
+		if text, ok := strings.CutPrefix(line, reasonPrefix); ok {
+			given = strings.TrimSpace(text)
+		}
+		if strings.Contains(strings.ToLower(line), "error") {
+			wrong = line
+		}
+	}
+	for _, line := range []string{given, wrong, last} {
+		if line != "" {
+			return shorten(withoutLevel(line), maxWords)
+		}
+	}
+	return ""
+}
+
+// withoutLevel takes the word ERROR from the beginning of a line.
+func withoutLevel(line string) string {
+	for _, level := range []string{"ERROR:", "CRIT:", "WARNING:", "INFO:"} {
+		if text, ok := strings.CutPrefix(line, level); ok {
+			return strings.TrimSpace(text)
+		}
+	}
+	return line
+}

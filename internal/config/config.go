@@ -1,0 +1,176 @@
+package config
+
+import (
+	"strings"
+
+	"lubdub/internal/cluster"
+)
+
+// Loaded is a configuration without an error. It is never changed.
+type Loaded struct {
+	Config      cluster.Config    // what decisions depend on
+	Dir         string            // where the files are, and resource.d
+	Nodes       []string          // as in ha.cf, lower case
+	Links       []Link            // Config.Links has their names, in the same order
+	Keys        []Key             // by number
+	Sign        int               // the number of the key that signs
+	Log         Logging           // where the log goes
+	Directives  map[string]string // ha.cf as scripts see it, HA_<name>: as written, or Heartbeat's default
+	Env         []string          // NAME=VALUE of ha.cf's env lines; scripts get HA_NAME
+	Proxies     []Proxy
+	Watched     []string // files whose digests are compared
+	PeerCommand []string // how a command is run on the peer
+	APIGroup    string   // who may read the control socket
+}
+
+// Logging is what ha.cf says about the log.
+type Logging struct {
+	Facility  string // of syslog; "none" or empty: not there
+	File      string
+	DebugFile string
+	UseLogd   bool // only for scripts: HA_LOGD
+	Debug     int  // 0 to 255
+}
+
+// Options are what the files do not say.
+type Options struct {
+	Node       string      // this node's name from the command line; wins over nodeinfo
+	Hostname   string      // what uname -n prints
+	Port       int         // ha-cluster in /etc/services; 0: Heartbeat's 694
+	Interfaces []Interface // of this machine; nil: not known, and nothing is checked against them
+}
+
+// Files are the texts of a configuration. Nil is a file that does not exist.
+type Files struct {
+	Dir         string // stands before the names in messages
+	HaCF        []byte
+	Haresources []byte
+	Authkeys    []byte
+	LubdubConf  []byte            // may be missing
+	Nodeinfo    []byte            // may be missing
+	Watched     map[string][]byte // by path; nil: digests of watched files are not made
+
+	findings map[string]finding // what reading the files from disk found wrong, by name
+}
+
+// finding is what is wrong with a file beside its text.
+type finding struct {
+	words, remedy string
+	unread        bool // its text is not there
+}
+
+// The files' names, in the order in which problems are shown.
+const (
+	nameHaCF = iota
+	nameHaresources
+	nameAuthkeys
+	nameLubdubConf
+	nameNodeinfo
+)
+
+// Parse turns the files into a configuration, or nil if there is an error in
+// them. The problems are sorted by file and position.
+func Parse(files Files, opts Options) (*Loaded, Problems) {
+	log := &report{}
+	ha := readHaCF(files.source(nameHaCF, log), opts)
+	groups := readHaresources(files.source(nameHaresources, log))
+	keys := readAuthkeys(files.source(nameAuthkeys, log))
+	extra := readLubdubConf(files.source(nameLubdubConf, log), groups)
+	nodeinfo := files.source(nameNodeinfo, log)
+
+	l := &Loaded{Dir: files.Dir, Nodes: texts(ha.nodes), Env: ha.env, Log: ha.logging(), Proxies: extra.proxies,
+		Watched: texts(extra.watched), PeerCommand: extra.command, APIGroup: extra.apiGroup}
+	l.Config.Cluster = ha.text("cluster")
+	l.Config.AutoFailback = ha.failback()
+	ha.times(&l.Config)
+	name, from := ownName(opts, nodeinfo, files.Nodeinfo)
+	ha.identify(&l.Config, name, from)
+	l.Links = ha.finishLinks()
+	for _, k := range l.Links {
+		l.Config.Links = append(l.Config.Links, k.Name)
+	}
+	l.Keys, l.Sign = keys.list(), number(keys.sign.text)
+	if keys.keys[l.Sign].Method == "crc" && keys.found {
+		ha.checkCRC(extra.point)
+	}
+	extra.checkPoints(ha.links)
+	extra.checkProxies()
+	groups.checkNodes(ha.nodes)
+	groups.place(opts.Interfaces, groups.addresses(groups.checkKeys()))
+	l.Config.Groups = groups.list()
+	extra.policies(&l.Config)
+	l.Directives = ha.recorded()
+	l.Config.Digests = append(digests(ha, groups, extra, l), extra.watchedDigests(files.Watched)...)
+
+	for i, w := range l.PeerCommand {
+		if w == "NODE" {
+			l.PeerCommand[i] = l.Config.Peer
+		}
+	}
+	problems := log.sorted()
+	if problems.HasErrors() {
+		return nil, problems
+	}
+	return l, problems
+}
+
+// failback is the value of auto_failback; legacy behaves as on.
+func (h *haCF) failback() bool {
+	text := h.text("auto_failback")
+	if !strings.EqualFold(text, "legacy") {
+		on, _ := parseBoolean(text)
+		return on
+	}
+	const words, remedy = "which behaves as on", "write auto_failback on, or off so that a group stays where it is"
+	if w, ok := h.last["auto_failback"]; ok {
+		h.at(Notice, w, "auto_failback is legacy, "+words, remedy)
+	} else if h.usable() {
+		h.whole(Notice, "without a line auto_failback is legacy, "+words, remedy)
+	}
+	return true
+}
+
+// source makes the lines of a file, and reports when it cannot.
+func (f Files) source(which int, log *report) *source {
+	file := [...]struct {
+		name string
+		data []byte
+		need string
+	}{
+		nameHaCF:        {"ha.cf", f.HaCF, "the nodes, links and times"},
+		nameHaresources: {"haresources", f.Haresources, "the resource groups"},
+		nameAuthkeys:    {"authkeys", f.Authkeys, "the keys"},
+		nameLubdubConf:  {"lubdub.conf", f.LubdubConf, ""},
+		nameNodeinfo:    {"nodeinfo", f.Nodeinfo, ""},
+	}[which]
+	found, bad := f.findings[file.name]
+	if bad && found.unread {
+		file.data = nil
+	}
+	s := newSource(which, f.Dir, file.name, file.data, log)
+	switch {
+	case bad:
+		s.broken = s.broken || found.unread
+		s.whole(Error, found.words, found.remedy)
+	case s.absent && file.need != "":
+		s.whole(Error, "there is no such file; it holds "+file.need, "'lubdub init' writes all three files")
+	}
+	return s
+}
+
+// watchedDigests sums up the files to watch.
+func (c *lubdubConf) watchedDigests(contents map[string][]byte) (out []cluster.Digest) {
+	if contents == nil {
+		return nil
+	}
+	for _, w := range c.watched {
+		data, ok := contents[w.text]
+		if !ok {
+			c.warnf(w, "make it readable, or remove the line", "%s cannot be read, or has more than %d bytes; it counts as missing", quote(w.text), maxWatchedFile)
+			out = append(out, cluster.Digest{File: w.text, Sum: missing})
+			continue
+		}
+		out = append(out, cluster.Digest{File: w.text, Sum: sumBytes(data)})
+	}
+	return out
+}

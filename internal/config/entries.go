@@ -1,0 +1,140 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// entry is one word of lubdub.conf. The table of them is both what the reader
+// goes by and what Reference prints.
+type entry struct {
+	name    string
+	form    string // what follows it
+	meaning string
+	usual   string // what holds without it
+	example string
+	fixed   int // positional words that must be there
+	more    bool
+	options []option // what may follow as key=value; nil with free: any
+	free    bool     // options have names of the user's
+	once    bool     // of two the last one counts
+	idle    string   // why it has no effect yet
+	apply   func(*lubdubConf, statement)
+}
+
+// option is a key=value of an entry.
+type option struct {
+	name  string
+	value value
+	need  bool
+	many  bool
+}
+
+// The names of the policies' values.
+const (
+	policyStrict = "strict"
+	policyTake   = "take"
+)
+
+// entries is the whole vocabulary of lubdub.conf.
+func entries() []entry {
+	return append(resourceEntries(), nodeEntries()...)
+}
+
+func resourceEntries() []entry {
+	return []entry{
+		{name: "name", form: "KEY NAME", fixed: 2, apply: (*lubdubConf).name,
+			meaning: "Calls the group whose first resource is KEY by a NAME of yours. KEY may be written with or without its arguments.",
+			usual:   "a group is called by its first resource", example: "name 192.0.2.100 web"},
+		{name: "monitor", form: "GROUP|RESOURCE interval=TIME|off timeout=TIME", fixed: 1, apply: (*lubdubConf).monitor,
+			options: []option{{name: "interval", value: isInterval}, {name: "timeout", value: isDuration}},
+			meaning: "How often a resource is asked whether it runs, and how long the answer may take. A group's name stands for all its resources. RESOURCE is its word of haresources without arguments, or GROUP/RESOURCE where several groups have one of that name.",
+			usual:   "interval=10s timeout=20s", example: "monitor web interval=5s timeout=20s"},
+		{name: "timeout", form: "RESOURCE start=TIME stop=TIME", fixed: 1, apply: (*lubdubConf).timeout,
+			options: []option{{name: "start", value: isDuration}, {name: "stop", value: isDuration}},
+			meaning: "How long starting and stopping a resource may take.",
+			usual:   "start=60s stop=60s", example: "timeout apache start=90s stop=30s"},
+		{name: "warm", form: "RESOURCE...", fixed: 1, more: true, apply: (*lubdubConf).warm,
+			meaning: "The resource runs on both nodes all the time; only the address moves.",
+			usual:   "only lubdub-proxy is warm", example: "warm apache"},
+		{name: "param", form: "RESOURCE NAME=VALUE...", fixed: 1, free: true, apply: (*lubdubConf).param,
+			meaning: "Parameters for an OCF agent by name, beside its arguments in haresources.",
+			usual:   "none", example: `param apache options="-D SSL" statusurl=http://127.0.0.1/server-status`},
+		{name: "proxy", form: "NAME listen=[ADDRESS]:PORT... backend=URL... health=/PATH cert=FILE key=FILE log=FILE user=NAME", fixed: 1, apply: (*lubdubConf).proxy,
+			options: []option{{name: "listen", value: isListen, need: true, many: true}, {name: "backend", value: isBackend, need: true, many: true},
+				{name: "health", value: isPath}, {name: "cert", value: isPath}, {name: "key", value: isPath}, {name: "log", value: isPath}, {name: "user", value: isUser}},
+			meaning: "Settings of the built-in reverse proxy that haresources runs as lubdub-proxy::NAME. With several backends those serve that answer health with a status below 400. With cert and key it speaks TLS.",
+			usual:   "health=/ user=nobody, no TLS, log beside the daemon's", example: `proxy web listen=192.0.2.100:80 backend=http://10.0.0.11:8080 \
+    backend=http://10.0.0.12:8080 health=/healthz`},
+	}
+}
+
+func nodeEntries() []entry {
+	return []entry{
+		{name: "coldstart", form: "compat|strict", fixed: 1, once: true, apply: (*lubdubConf).policy,
+			meaning: "What a node does after a boot when it does not hear the other one: start after initdead if nobody answers for the address (compat), or wait for the other node or the operator (strict).",
+			usual:   "compat", example: "coldstart compat"},
+		{name: "partition", form: "stay|take", fixed: 1, once: true, apply: (*lubdubConf).policy,
+			meaning: "What a node does when the other one is silent but its address still answers: leave it there (stay), or take it all the same, as Heartbeat does (take).",
+			usual:   "stay", example: "partition stay"},
+		{name: "isolated", form: "yield|keep", fixed: 1, once: true, apply: (*lubdubConf).policy, idle: "it needs ping nodes, which come with a later version",
+			meaning: "What an owner does that reaches neither the other node nor a ping node: give up the address (yield) or go on (keep).",
+			usual:   "yield", example: "isolated yield"},
+		{name: "watchfile", form: "PATH...", fixed: 1, more: true, apply: (*lubdubConf).watchfile,
+			meaning: "A file that must be equal on both nodes, such as a service's own configuration. Differences are reported by both nodes.",
+			usual:   "none beside ha.cf, haresources and lubdub.conf", example: "watchfile /etc/httpd/conf/httpd.conf"},
+		{name: "point-to-point", form: "INTERFACE...", fixed: 1, more: true, apply: (*lubdubConf).pointToPoint,
+			meaning: "The links on this interface are one cable between the two nodes, so crc is enough for authentication there.",
+			usual:   "every link is a network", example: "point-to-point eth1"},
+		{name: "peer-command", form: `"COMMAND NODE"`, fixed: 1, more: true, once: true, apply: (*lubdubConf).peerCommand,
+			meaning: "How commands that need the other node run there. NODE stands for the other node's name.",
+			usual:   `"ssh NODE"`, example: `peer-command "ssh -o BatchMode=yes NODE"`},
+		{name: "api-group", form: "GROUP", fixed: 1, once: true, apply: (*lubdubConf).setGroup,
+			meaning: "Members of this group may read the status over the control socket. Only root may act.",
+			usual:   "haclient", example: "api-group haclient"},
+	}
+}
+
+// Reference explains every word of lubdub.conf: form, meaning, default, example.
+func Reference() string {
+	var text strings.Builder
+	text.WriteString(`lubdub.conf holds what Heartbeat's files have no word for. One directive a line;
+words are separated by blanks; "double quotes" keep blanks in a word; '#' at the
+beginning of a word starts a comment; '\' at the end of a line continues it.
+Times need their unit: 500ms, 10s, 1m30s. The order of lines does not matter.
+`)
+	for _, e := range entries() {
+		fmt.Fprintf(&text, "\n%s\n", e.synopsis())
+		for _, line := range wrapped(e.meaning) {
+			fmt.Fprintf(&text, "    %s\n", line)
+		}
+		if e.idle != "" {
+			fmt.Fprintf(&text, "    Accepted, but without effect yet: %s.\n", e.idle)
+		}
+		fmt.Fprintf(&text, "    Default: %s\n    Example:\n", e.usual)
+		for line := range strings.SplitSeq(e.example, "\n") {
+			fmt.Fprintf(&text, "        %s\n", line)
+		}
+	}
+	return text.String()
+}
+
+// synopsis is how the entry is written.
+func (e entry) synopsis() string { return e.name + " " + e.form }
+
+// lineWidth is what a terminal shows beside the margin.
+const lineWidth = 72
+
+// wrapped breaks text into lines.
+func wrapped(text string) []string {
+	var out []string
+	line := ""
+	for w := range strings.FieldsSeq(text) {
+		if line != "" && len(line)+1+len(w) > lineWidth {
+			out = append(out, line)
+			line = ""
+		}
+		line = strings.TrimPrefix(line+" "+w, " ")
+	}
+	return append(out, line)
+}

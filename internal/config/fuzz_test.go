@@ -1,0 +1,129 @@
+package config
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"lubdub/internal/cluster"
+)
+
+func FuzzHaCF(f *testing.F) {
+	for _, text := range []string{string(goodFiles().HaCF), "keepalive 1,2\nmcast eth0 239.0.0.1 694 1 0\nudpport 7\nucast eth0 a\n", "respawn\napiauth\nenv =\n", "node A b C\nkeepalive 99999999999\n"} {
+		f.Add([]byte(text))
+	}
+	fuzz(f, func(files *Files, data []byte) { files.HaCF = data })
+}
+
+func FuzzHaresources(f *testing.F) {
+	for _, text := range []string{"alpha 192.0.2.1/24/eth0:0/192.0.2.255 a::b::c \\\n", "beta ::1 1.2.3.4::5 ocf:a:b lsb: systemd:x", "alpha a\nbeta a\nalpha IPv6addr::fe80::1%x/1/2/3/4\n"} {
+		f.Add([]byte(text))
+	}
+	fuzz(f, func(files *Files, data []byte) { files.Haresources = data })
+}
+
+func FuzzAuthkeys(f *testing.F) {
+	for _, text := range []string{"auth 1\n1 sha1 topsecret x", "auth 0\n0 crc # x\n1 crc x\n", "auth\n1\n99999999999999999999 a\n auth auth 1 sha1"} {
+		f.Add([]byte(text))
+	}
+	fuzz(f, func(files *Files, data []byte) { files.Authkeys = data })
+}
+
+func FuzzLubdubConf(f *testing.F) {
+	for _, e := range entries() {
+		f.Add([]byte(e.example))
+	}
+	f.Add([]byte("name apache \"a b\nparam apache a=\"\\\"\\\\\" \\\n b=c # d\nmonitor \"\" interval=off\n"))
+	fuzz(f, func(files *Files, data []byte) { files.LubdubConf = data })
+}
+
+// fuzz puts outside bytes in the place of one file. Whatever they are, nothing
+// panics, each problem has a place, and a configuration without an error holds
+// what the core trusts.
+func fuzz(f *testing.F, put func(*Files, []byte)) {
+	f.Fuzz(func(t *testing.T, data []byte) {
+		files := goodFiles()
+		put(&files, data)
+		l, problems := Parse(files, machine())
+		if (l == nil) != problems.HasErrors() {
+			t.Fatalf("a configuration with errors, or none without: %v", problems)
+		}
+		for i, p := range problems {
+			checkProblem(t, p)
+			if i > 0 && problems[i-1].file == p.file && (problems[i-1].Line > p.Line || problems[i-1].Line == p.Line && problems[i-1].Column > p.Column) {
+				t.Errorf("not sorted: %v before %v", problems[i-1], p)
+			}
+		}
+		if err := problems.Print(io.Discard); err != nil {
+			t.Error(err)
+		}
+		if l != nil {
+			checkTrusted(t, l)
+		}
+	})
+}
+
+func checkProblem(t *testing.T, p Problem) {
+	if p.Words == "" || p.File == "" || p.Line < 1 || p.Column < 1 {
+		t.Errorf("a problem without a place or words: %+v", p)
+	}
+	if p.Source != "" && p.Column > len([]rune(p.Source))+1 {
+		t.Errorf("the column is behind the line: %+v", p)
+	}
+	if strings.ContainsFunc(p.Words+p.Remedy+p.Source, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		t.Errorf("a control character would be printed: %+v", p)
+	}
+	if strings.HasSuffix(p.File, "authkeys") && strings.Contains(p.Words+p.Remedy+p.Source, "topsecret") {
+		t.Errorf("a secret would be printed: %+v", p)
+	}
+}
+
+func checkTrusted(t *testing.T, l *Loaded) {
+	cfg := l.Config
+	if cfg.Self == "" || cfg.Peer == "" || cfg.Self == cfg.Peer || len(l.Nodes) != 2 {
+		t.Errorf("nodes %v, self %q, peer %q", l.Nodes, cfg.Self, cfg.Peer)
+	}
+	if cfg.Keepalive <= 0 || cfg.DeadTime <= 2*cfg.Keepalive || cfg.WarnTime <= 0 || cfg.InitDead < cfg.DeadTime {
+		t.Errorf("times %+v", cfg)
+	}
+	if len(cfg.Links) == 0 || len(cfg.Links) != len(l.Links) || len(cfg.Links) > maxLinks || len(unique(cfg.Links)) != len(cfg.Links) {
+		t.Errorf("links %v", cfg.Links)
+	}
+	signs := false
+	for _, k := range l.Keys {
+		signs = signs || k.Number == l.Sign
+		if (k.Secret == "") != (k.Method == "crc") {
+			t.Errorf("key %+v", k)
+		}
+	}
+	if !signs {
+		t.Error("no key signs")
+	}
+	var names []string
+	for _, g := range cfg.Groups {
+		names = append(names, g.Name)
+		if g.Preferred != cfg.Self && g.Preferred != cfg.Peer {
+			t.Errorf("group of %q", g.Preferred)
+		}
+		checkGroup(t, g)
+	}
+	if len(unique(names)) != len(names) {
+		t.Errorf("groups %q", names)
+	}
+}
+
+func checkGroup(t *testing.T, g cluster.Group) {
+	var names []string
+	for _, r := range g.Resources {
+		names = append(names, r.Name)
+		if r.Name == "" || r.Type == "" || strings.Contains(r.Type, "/") || r.Timeouts.Start <= 0 || r.Timeouts.Stop <= 0 || r.Timeouts.Monitor <= 0 || r.Interval < 0 {
+			t.Errorf("resource %+v", r)
+		}
+		if (r.Class == "address") != (len(r.Addresses) == 1 && r.Addresses[0].IsValid()) {
+			t.Errorf("address %+v", r)
+		}
+	}
+	if len(names) == 0 || len(unique(names)) != len(names) {
+		t.Errorf("resources %q", names)
+	}
+}

@@ -1,0 +1,159 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// maxGroupName bounds a name that is in each heartbeat.
+const maxGroupName = 40
+
+func (c *lubdubConf) name(st statement) {
+	key, name := st.args[0], st.args[1]
+	if len(name.text) > maxGroupName || !consistsOf(name.text, "-._:") {
+		c.errorf(name, "use at most 40 letters, digits, '-', '_', '.' and ':'", "%s cannot be the name of a group", quote(name.text))
+		return
+	}
+	if before, ok := c.named[name.text]; ok {
+		c.errorf(name, "give each group its own", "the name %s is already given on line %d", quote(name.text), before.line)
+		return
+	}
+	var found []*line
+	var keys []string
+	for _, l := range c.groups.groups {
+		keys = append(keys, l.key())
+		if l.words[0].text == key.text || l.key() == key.text {
+			found = append(found, l)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		c.errorf(key, didYouMean(key.text, keys, "the groups begin with: "+list(keys)), "no group begins with %s", quote(key.text))
+	case len(found) > 1:
+		c.errorf(key, "write the first resource with its arguments, as "+quote(found[0].words[0].text), "%d groups begin with %s", len(found), quote(key.text))
+	case found[0].name != "":
+		c.errorf(key, "keep one of them", "this group is called %s already", quote(found[0].name))
+	default:
+		found[0].name = name.text
+		c.named[name.text] = name
+	}
+}
+
+// resources finds what a word means: a group's resources where groups are
+// allowed, else one resource. Nothing found is reported.
+func (c *lubdubConf) resources(w word, groups bool) []*resource {
+	if c.log.full() {
+		return nil
+	}
+	var found []*resource
+	var names []string
+	inGroup, text, qualified := strings.Cut(w.text, "/")
+	for _, l := range c.groups.groups {
+		if groups && l.known(w.text) {
+			return pointers(l.resources)
+		}
+		if groups {
+			names = append(names, l.name)
+		}
+		for i := range l.resources {
+			r := &l.resources[i]
+			names = append(names, r.Name)
+			if r.Name == w.text || (qualified && r.Name == text && l.known(inGroup)) {
+				found = append(found, r)
+			}
+		}
+	}
+	if len(found) > 1 {
+		c.errorf(w, "write GROUP/"+w.text, "several groups have a resource %s", quote(w.text))
+		return nil
+	}
+	if len(found) == 0 {
+		c.errorf(w, didYouMean(w.text, names, "haresources has: "+list(unique(names))), "haresources has no %s", quote(w.text))
+	}
+	return found
+}
+
+func pointers(resources []resource) []*resource {
+	var out []*resource
+	for i := range resources {
+		out = append(out, &resources[i])
+	}
+	return out
+}
+
+// again warns about a second line about the same thing.
+func (c *lubdubConf) again(st statement) {
+	about := st.key.text + " " + st.args[0].text
+	if before, ok := c.set[about]; ok {
+		c.warnf(st.key, "join the lines", "%s is written again for %s; this line counts where it differs from line %d", st.key.text, quote(st.args[0].text), before.line)
+	}
+	c.set[about] = st.key
+}
+
+func (c *lubdubConf) monitor(st statement) {
+	c.again(st)
+	for _, r := range c.resources(st.args[0], true) {
+		st.duration("interval", &r.Interval)
+		st.duration("timeout", &r.Timeouts.Monitor)
+	}
+}
+
+func (c *lubdubConf) timeout(st statement) {
+	c.again(st)
+	for _, r := range c.resources(st.args[0], false) {
+		st.duration("start", &r.Timeouts.Start)
+		st.duration("stop", &r.Timeouts.Stop)
+	}
+}
+
+func (c *lubdubConf) warm(st statement) {
+	for _, w := range st.args {
+		for _, r := range c.resources(w, false) {
+			if r.Class == classAddress {
+				c.errorf(w, "name the resource behind it", "an address is never warm: it is what moves")
+				continue
+			}
+			r.Warm = true
+		}
+	}
+}
+
+func (c *lubdubConf) param(st statement) {
+	for _, r := range c.resources(st.args[0], false) {
+		if r.Class == classAddress || r.Class == classProxy || r.Class == "lsb" {
+			c.errorf(st.args[0], "write it where the resource has its settings", "%s takes no parameters by name", quote(r.Name))
+			continue
+		}
+		for _, w := range st.args[1:] {
+			r.Params = append(r.Params, w.text)
+		}
+	}
+}
+
+// values returns the texts behind key= in the order written.
+func (st statement) values(key string) []string {
+	var out []string
+	for _, w := range st.args {
+		if text, ok := strings.CutPrefix(w.text, key+"="); ok {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// value returns the text behind key=, or otherwise.
+func (st statement) value(key, otherwise string) string {
+	if v := st.values(key); len(v) > 0 {
+		return v[len(v)-1]
+	}
+	return otherwise
+}
+
+// duration sets d to the time behind key=, if there is one.
+func (st statement) duration(key string, d *time.Duration) {
+	if text := st.value(key, ""); text == "off" {
+		*d = 0
+	} else if text != "" {
+		*d, _ = time.ParseDuration(text)
+	}
+}

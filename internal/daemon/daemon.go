@@ -1,0 +1,423 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+
+	"lubdub/internal/agent"
+	"lubdub/internal/api"
+	"lubdub/internal/cluster"
+	"lubdub/internal/config"
+	"lubdub/internal/vip"
+	"lubdub/internal/wire"
+)
+
+// Options say what a daemon runs with.
+type Options struct {
+	Loaded     *config.Loaded
+	StateDir   string // what outlives the daemon: /var/lib/lubdub
+	RuntimeDir string // the control socket: /run/lubdub
+	Version    string
+	Stderr     io.Writer
+	Proxy      agent.Proxy     // runs the built-in reverse proxy
+	Leave      <-chan struct{} // closed: hand over and end (SIGTERM)
+	Reload     <-chan struct{} // a value: read authkeys again (SIGHUP)
+}
+
+// ErrRunning says that a daemon runs on this node already.
+var ErrRunning = errors.New("lubdub runs on this node already")
+
+// ErrUnclean says that the daemon ended although something did not stop.
+var ErrUnclean = errors.New("something did not stop: see the log")
+
+// SocketName is the name of the control socket in the runtime directory.
+const SocketName = "api.sock"
+
+// daemon is everything between the machine and the outside.
+type daemon struct {
+	Options
+	cfg       cluster.Config
+	ctx       context.Context // of the edges
+	loop      *loop
+	store     *store
+	record    *record
+	paths     *paths
+	fronts    *fronts
+	leases    *leases
+	addresses *addresses
+	actions   *actions
+	uuid      [16]byte
+	started   time.Time
+	announces map[string]uint64 // by group: the Entitle to announce when it is granted
+	until     map[string]cluster.Time
+	replies   chan reply
+	orders    atomic.Uint64 // numbers orders; 0 is ours
+	edges     sync.WaitGroup
+}
+
+// reply is an answer on its way to who gave the order.
+type reply struct {
+	id uint64
+	to chan<- api.Answer
+	is *api.Answer
+}
+
+// now is the boot clock.
+func now() cluster.Time { return cluster.Time(vip.Boottime()) }
+
+// Run is the daemon's life. It returns when it has left, or when ctx ends: then
+// at once, and what runs goes on running.
+func Run(ctx context.Context, o Options) error {
+	lock, err := takeLock(o.RuntimeDir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	edges, end := context.WithCancel(ctx)
+	defer end()
+	d, saved, err := open(edges, o)
+	if err != nil {
+		return err
+	}
+	return d.live(ctx, end, saved)
+}
+
+// takeLock makes sure that one daemon runs on this node. The lock goes with the process.
+func takeLock(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("make the runtime directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%w (it holds %s)", ErrRunning, f.Name())
+	}
+	return f, nil
+}
+
+// open opens every edge, or closes again what it has opened.
+func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err error) {
+	d = &daemon{Options: o, ctx: ctx, cfg: o.Loaded.Config, started: time.Now(), announces: map[string]uint64{},
+		until: map[string]cluster.Time{}, replies: make(chan reply)}
+	if d.store, err = openStore(o.StateDir); err != nil {
+		return nil, saved, err
+	}
+	saved, saveErr := d.store.begin(d.started)
+	uuid, uuidErr := d.store.uuid()
+	d.uuid = uuid
+	keys, err := keyring(o.Loaded)
+	if err != nil {
+		return nil, saved, err
+	}
+	d.record = openRecord(o.StateDir, saved.Incarnation, now)
+	// The loop is made first: every edge tells it what it sees, and it listens
+	// when the machine stands.
+	d.loop = newLoop(nil, now, d.perform, d.before)
+	d.addresses = newAddresses(ctx, d.cfg.DeadTime, func(in cluster.Input) { d.loop.tell(ctx, in) })
+	if err := d.openKernel(ctx, &saved); err != nil {
+		return nil, saved, err
+	}
+	if d.fronts, err = openFronts(d.cfg); err != nil {
+		return nil, saved, errors.Join(err, d.leases.Close())
+	}
+	if d.paths, err = openPaths(o.Loaded, keys); err != nil {
+		d.fronts.close()
+		return nil, saved, errors.Join(err, d.leases.Close())
+	}
+	d.actions = newActions(d.cfg, d.newRunner())
+	if e := errors.Join(saveErr, uuidErr); e != nil {
+		d.loop.offer(cluster.Noted{Level: cluster.Alarm, Kind: "disk", Words: fmt.Sprintf("the state directory cannot be written; the cluster runs on: %v", e)})
+	}
+	return d, saved, nil
+}
+
+// openKernel opens the lease and finds what an earlier life left in the kernel.
+func (d *daemon) openKernel(ctx context.Context, saved *cluster.Saved) error {
+	report := func(r vip.Result) { d.reported(ctx, r) }
+	ls, held, err := openLeases(ctx, d.cfg, report)
+	if errors.Is(err, vip.ErrNoNftables) {
+		d.cfg.NoLease = true
+		d.addresses.life = 0
+		ls = &leases{lessor: &lifetimes{report: report, addresses: d.addresses}, addresses: map[string][]netip.Addr{}, name: "valid_lft"}
+		for _, g := range d.cfg.Groups {
+			for _, r := range g.Resources {
+				for _, a := range r.Addresses {
+					ls.addresses[g.Name] = append(ls.addresses[g.Name], a.Addr())
+				}
+			}
+		}
+	} else if err != nil {
+		return err
+	}
+	d.leases = ls
+	adopt(saved, ls.addresses, held, now())
+	swept, err := sweep(d.cfg)
+	for _, a := range swept {
+		d.loop.offer(cluster.Noted{Level: cluster.Warning, Kind: "address", Words: fmt.Sprintf("%s was left behind by an earlier life and belongs to no group: it is removed", a)})
+	}
+	if err != nil {
+		return errors.Join(err, ls.Close())
+	}
+	return nil
+}
+
+// adopt notes what the kernel still grants (rule B2): the shortest lease of a
+// group's addresses counts.
+func adopt(saved *cluster.Saved, addresses map[string][]netip.Addr, held map[netip.Addr]vip.Held, at cluster.Time) {
+	for group, addrs := range addresses {
+		g := saved.Groups[group]
+		for i, a := range addrs {
+			h := held[a]
+			until := cluster.Time(0)
+			if h.Left > 0 {
+				until = at.Add(h.Left)
+			}
+			if i == 0 || until < g.Until {
+				g.Until = until
+			}
+			g.Quiet = g.Quiet || h.Quiet
+		}
+		if g != (cluster.SavedGroup{}) {
+			saved.Groups[group] = g
+		}
+	}
+}
+
+func keyring(c *config.Loaded) (*wire.Keyring, error) {
+	var keys []wire.Key
+	for _, k := range c.Keys {
+		keys = append(keys, wire.Key{Number: k.Number, Method: wire.Method(k.Method), Secret: k.Secret})
+	}
+	return wire.NewKeyring(c.Sign, keys)
+}
+
+func (d *daemon) newRunner() *agent.Runner {
+	r := &agent.Runner{Node: d.cfg.Self, ConfigDir: d.Loaded.Dir, Addresses: d.addresses, Proxy: d.Proxy,
+		ResourceDir: filepath.Join(d.Loaded.Dir, "resource.d")}
+	for name, value := range d.Loaded.Directives {
+		r.Settings = append(r.Settings, name+"="+value)
+	}
+	r.Settings = append(r.Settings, d.Loaded.Env...)
+	return r
+}
+
+// live runs the edges and the loop. The loop ends when it has left, or with
+// ctx; then the edges are ended, and at last what writes.
+func (d *daemon) live(ctx context.Context, end func(), saved cluster.Saved) error {
+	d.loop.machine = cluster.New(d.cfg, saved, now())
+	socket, err := api.Listen(filepath.Join(d.RuntimeDir, SocketName))
+	if err != nil {
+		return errors.Join(err, d.close())
+	}
+	log := openLogger(d.Loaded.Log, d.Stderr)
+	defer log.close()
+	d.record.log = log.event
+	d.startEdges(socket)
+	writers, endWriters := context.WithCancel(context.WithoutCancel(ctx))
+	written := d.startWriters(writers)
+	notify(systemd.SdNotifyReady)
+	clean := d.loop.run(ctx)
+	notify(systemd.SdNotifyStopping)
+	end()
+	d.edges.Wait()
+	d.actions.running.Wait()
+	endWriters()
+	written.Wait()
+	if ctx.Err() != nil {
+		return errors.Join(ctx.Err(), d.close())
+	}
+	if !clean {
+		return errors.Join(ErrUnclean, d.close())
+	}
+	d.paths.set.Close()
+	d.fronts.close()
+	return d.leases.Remove()
+}
+
+// close closes the edges and leaves the kernel as it is: what was granted ends by itself.
+func (d *daemon) close() error {
+	d.paths.set.Close()
+	d.fronts.close()
+	return d.leases.Close()
+}
+
+// notify tells systemd, if it is there. That it is not is no fault.
+func notify(state string) { _, _ = systemd.SdNotify(false, state) }
+
+// startWriters starts what writes to the disk. It ends after the loop, so that
+// the last words are written.
+func (d *daemon) startWriters(ctx context.Context) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	trouble := func(err error) {
+		d.loop.offer(cluster.Noted{Level: cluster.Alarm, Kind: "disk", Words: fmt.Sprintf("%v; the cluster runs on", err)})
+	}
+	d.store.trouble, d.record.trouble = trouble, trouble
+	wg.Go(func() { d.store.run(ctx) })
+	wg.Go(func() { d.record.run(ctx) })
+	return &wg
+}
+
+// startEdges starts every goroutine that tells the loop what it sees.
+func (d *daemon) startEdges(socket net.Listener) {
+	l, ctx := d.loop, d.ctx
+	d.edges.Go(d.addresses.run)
+	d.edges.Go(func() { d.paths.receive(ctx, l) })
+	d.edges.Go(func() { d.paths.watch(ctx, l) })
+	for _, ft := range d.fronts.byName {
+		d.edges.Go(func() { ft.run(ctx, l) })
+	}
+	d.edges.Go(func() { vip.Watch(ctx, d.observer(ctx)) })
+	d.edges.Go(func() { d.signals(ctx) })
+	d.edges.Go(func() { d.answer(ctx) })
+	d.edges.Go(func() {
+		if err := api.Serve(ctx, socket, d); err != nil && ctx.Err() == nil {
+			l.tell(ctx, cluster.Noted{Level: cluster.Alarm, Kind: "api", Words: err.Error()})
+		}
+	})
+}
+
+// observer hears what netlink tells.
+func (d *daemon) observer(ctx context.Context) vip.Observer {
+	return vip.Observer{
+		Link: func(link vip.Link, present bool) {
+			d.paths.set.Refresh()
+			d.fronts.changed(ctx, d.loop, link, present)
+		},
+		Address: func(a vip.Address, present bool) {
+			d.paths.set.Refresh()
+			if !present {
+				d.addresses.gone(a.Prefix.Addr())
+			}
+		},
+		Trouble: func(err error) {
+			d.loop.offer(cluster.Noted{Level: cluster.Warning, Kind: "netlink", Words: fmt.Sprintf("the kernel's news were lost, and everything is listed again: %v", err)})
+		},
+	}
+}
+
+// signals waits for SIGTERM and SIGHUP, as they come in with Options.
+func (d *daemon) signals(ctx context.Context) {
+	for {
+		select {
+		case <-d.Leave:
+			d.loop.tell(ctx, cluster.Command{Verb: cluster.Leave})
+			return
+		case <-d.Reload:
+			d.reloadKeys(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reloadKeys reads authkeys again. A file with an error changes nothing.
+func (d *daemon) reloadKeys(ctx context.Context) {
+	note := cluster.Noted{Kind: "keys", Words: "authkeys was read again: its keys count from now on"}
+	loaded, problems := config.Load(d.Loaded.Dir, config.Options{Node: d.cfg.Self})
+	if loaded == nil {
+		note.Level, note.Words = cluster.Alarm, "the configuration has errors now: the old keys stay; see: lubdub check"
+		for _, p := range problems {
+			if p.Severity == config.Error {
+				note.Lines = append(note.Lines, fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Words))
+			}
+		}
+	} else if keys, err := keyring(loaded); err != nil {
+		note.Level, note.Words = cluster.Alarm, fmt.Sprintf("the old keys stay: %v", err)
+	} else {
+		d.paths.keys.Store(keys)
+	}
+	d.loop.tell(ctx, note)
+}
+
+// reported takes the lease's answers in. It is called by the lease's goroutine.
+func (d *daemon) reported(ctx context.Context, r vip.Result) {
+	if r.Op != vip.OpRestore {
+		d.loop.tell(ctx, leased(r))
+		return
+	}
+	note := cluster.Noted{Level: cluster.Warning, Kind: "lease", Words: "another program removed lubdub's nftables table (a firewall was reloaded?); it is put back"}
+	if r.Err != nil {
+		note.Level, note.Words = cluster.Alarm, fmt.Sprintf("another program removed lubdub's nftables table, and it cannot be put back: %v", r.Err)
+	}
+	d.loop.offer(note)
+}
+
+// before sees each input ahead of the machine: what the edges need to know of it.
+func (d *daemon) before(in cluster.Input) {
+	switch in := in.(type) {
+	case cluster.Heard:
+		if len(in.Beat.MACs) > 0 {
+			d.fronts.peerMACs.Store(&in.Beat.MACs)
+		}
+	case cluster.Leased:
+		if seq, ok := d.announces[in.Group]; ok && seq == in.Seq {
+			delete(d.announces, in.Group)
+			if in.State == cluster.Granted {
+				d.fronts.announceAll(in.Group)
+			}
+		}
+	case cluster.Outcome:
+		d.actions.ended(in.ID)
+	}
+}
+
+// perform does what the machine wants. It never waits.
+func (d *daemon) perform(o cluster.Output) {
+	ctx := d.ctx
+	switch o := o.(type) {
+	case cluster.Send:
+		d.send(o.Beat)
+	case cluster.Entitle:
+		d.until[o.Group] = o.Until
+		if o.Announce {
+			d.announces[o.Group] = o.Seq
+		}
+		d.leases.entitle(o)
+	case cluster.Run:
+		d.actions.start(ctx, d.loop, o, d.until[o.Group])
+	case cluster.Cancel:
+		d.actions.cancel(o.ID)
+	case cluster.Probe:
+		d.actions.running.Go(func() { d.loop.tell(ctx, d.fronts.probe(ctx, o)) })
+	case cluster.Announce:
+		d.fronts.announceAll(o.Group)
+	case cluster.Save:
+		d.store.save(o.Saved)
+	case cluster.Reply:
+		a := api.Answer{OK: o.OK, Words: o.Words}
+		select {
+		case d.replies <- reply{id: o.ID, is: &a}:
+		case <-ctx.Done():
+		}
+	case cluster.Emit:
+		d.record.add(o.Event)
+	default:
+		panic(fmt.Sprintf("daemon: unknown output %T", o))
+	}
+}
+
+// send sends a heartbeat. Its load field is not read by anyone, so none is measured.
+func (d *daemon) send(b cluster.Beat) {
+	m, err := b.Message(d.uuid, uint64(max(1, time.Now().Unix())), "n/a")
+	if err == nil {
+		err = d.paths.send(m)
+	}
+	if err != nil {
+		d.loop.offer(cluster.Noted{Level: cluster.Alarm, Kind: "link", Words: fmt.Sprintf("the heartbeat was not sent: %v", err)})
+	}
+}

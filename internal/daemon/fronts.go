@@ -1,0 +1,217 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"lubdub/internal/cluster"
+	"lubdub/internal/vip"
+)
+
+const (
+	// probeCount and probeGap are rule S4's three probes.
+	probeCount = 3
+	probeGap   = 20 * time.Millisecond
+	// announceQueue is how many announcements wait for a front.
+	announceQueue = 64
+)
+
+// front is one interface with shared addresses, and what was seen on it.
+type front struct {
+	name     string
+	net      *vip.Front
+	groups   map[netip.Addr]string
+	announce chan netip.Addr
+	rival    atomic.Pointer[sighting] // the last foreign probe
+	lastMAC  atomic.Pointer[string]
+}
+
+type sighting struct {
+	addr netip.Addr
+	mac  string
+	at   cluster.Time
+}
+
+// fronts are the interfaces that carry shared addresses.
+type fronts struct {
+	cfg      cluster.Config
+	byName   map[string]*front
+	peerMACs atomic.Pointer[[]string]
+}
+
+func openFronts(cfg cluster.Config) (*fronts, error) {
+	f := &fronts{cfg: cfg, byName: map[string]*front{}}
+	f.peerMACs.Store(&[]string{})
+	for _, g := range cfg.Groups {
+		for _, r := range g.Resources {
+			if len(r.Addresses) == 0 || r.Interface == "" {
+				continue
+			}
+			ft := f.byName[r.Interface]
+			if ft == nil {
+				net, err := vip.OpenFront(r.Interface)
+				if err != nil {
+					f.close()
+					return nil, err
+				}
+				ft = &front{name: r.Interface, net: net, groups: map[netip.Addr]string{}, announce: make(chan netip.Addr, announceQueue)}
+				f.byName[r.Interface] = ft
+			}
+			for _, a := range r.Addresses {
+				ft.groups[a.Addr()] = g.Name
+			}
+		}
+	}
+	for _, ft := range f.byName {
+		if err := ft.net.Watch(ft.addresses()...); err != nil {
+			f.close()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func (f *fronts) close() {
+	for _, ft := range f.byName {
+		ft.net.Close()
+	}
+}
+
+func (ft *front) addresses() []netip.Addr {
+	var all []netip.Addr
+	for a := range ft.groups {
+		all = append(all, a)
+	}
+	return all
+}
+
+// of are the addresses of a group, with their fronts.
+func (f *fronts) of(group string) map[netip.Addr]*front {
+	found := map[netip.Addr]*front{}
+	for _, ft := range f.byName {
+		for a, g := range ft.groups {
+			if g == group {
+				found[a] = ft
+			}
+		}
+	}
+	return found
+}
+
+// announceAll queues an announcement of each address of a group. It does not wait.
+func (f *fronts) announceAll(group string) {
+	for a, ft := range f.of(group) {
+		select {
+		case ft.announce <- a:
+		default: // a queue this long means that none of them gets out
+		}
+	}
+}
+
+// run sends announcements and reports sightings of one front until ctx ends.
+func (ft *front) run(ctx context.Context, l *loop) {
+	var troubled bool
+	for {
+		select {
+		case a := <-ft.announce:
+			err := ft.net.Announce(a)
+			if err != nil && !troubled {
+				l.tell(ctx, cluster.Noted{Level: cluster.Warning, Kind: "front", Group: ft.groups[a],
+					Words: fmt.Sprintf("announce %s on %s: %v", a, ft.name, err)})
+			}
+			troubled = err != nil
+		case s, ok := <-ft.net.Sightings():
+			if !ok {
+				return
+			}
+			ft.sighted(l, s)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (ft *front) sighted(l *loop, s vip.Sighting) {
+	group, mac := ft.groups[s.Address], s.MAC.String()
+	if !s.Kind.Claims() {
+		ft.rival.Store(&sighting{s.Address, mac, cluster.Time(s.At)})
+		return
+	}
+	l.offer(cluster.Sighted{Group: group, MAC: mac, Reply: s.Kind == vip.KindReply})
+}
+
+// changed takes note of the interface's state.
+func (f *fronts) changed(ctx context.Context, l *loop, link vip.Link, present bool) {
+	ft := f.byName[link.Name]
+	if ft == nil {
+		return
+	}
+	mac := link.MAC.String()
+	if present {
+		ft.lastMAC.Store(&mac)
+	}
+	l.tell(ctx, cluster.FrontChanged{Interface: link.Name, Carrier: present && link.Up && link.Carrier, MAC: mac})
+}
+
+// probe asks the front for every address of a group at once, and merges what was heard (rule S4).
+func (f *fronts) probe(ctx context.Context, p cluster.Probe) cluster.Probed {
+	asked := f.of(p.Group)
+	results := make(chan cluster.Probed, len(asked))
+	for addr, ft := range asked {
+		go func() { results <- f.ask(ctx, ft, addr) }()
+	}
+	all := cluster.Probed{Group: p.Group, Attempt: p.Attempt, Evidence: true}
+	for i := range len(asked) {
+		one := <-results
+		if all.Began == 0 || one.Began < all.Began {
+			all.Began = one.Began
+		}
+		all.Evidence = all.Evidence && one.Evidence
+		if i == 0 || one.LastFrame < all.LastFrame {
+			all.LastFrame = one.LastFrame
+		}
+		all.MAC = cmp.Or(one.MAC, all.MAC)
+		all.Foreign = cmp.Or(one.Foreign, all.Foreign)
+		all.Err = cmp.Or(one.Err, all.Err)
+	}
+	return all
+}
+
+func (f *fronts) ask(ctx context.Context, ft *front, addr netip.Addr) cluster.Probed {
+	q := vip.Query{Address: addr, Count: probeCount, Gap: probeGap}
+	others := 0
+	for _, s := range ft.net.Stations() {
+		if slices.Contains(*f.peerMACs.Load(), s.MAC.String()) {
+			continue
+		}
+		others++
+		if s.Address.Is4() == addr.Is4() {
+			q.Neighbours = append(q.Neighbours, s.Address)
+		}
+	}
+	began := cluster.Time(vip.Boottime())
+	r, err := ft.net.Probe(ctx, q)
+	if err != nil {
+		return cluster.Probed{Began: began, Err: err.Error()}
+	}
+	out := cluster.Probed{Began: cluster.Time(r.Began)}
+	if len(r.Holders) > 0 {
+		out.MAC = r.Holders[0].String()
+	}
+	if len(r.Rivals) > 0 {
+		out.Foreign = r.Rivals[0].String()
+	}
+	if s := ft.rival.Load(); s != nil && s.addr == addr && out.Foreign == "" && out.Began.Sub(s.at) < f.cfg.Keepalive {
+		out.Foreign = s.mac
+	}
+	out.Evidence = r.Carrier && (r.Frames > 0 || r.Neighbour || others == 0)
+	if r.Carrier {
+		out.LastFrame = cluster.Time(ft.net.LastFrame())
+	}
+	return out
+}

@@ -1,0 +1,64 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"lubdub/internal/api"
+	"lubdub/internal/cluster"
+)
+
+// answer carries replies to who gave the orders. It owns the table of those
+// who wait, so that the loop need not.
+func (d *daemon) answer(ctx context.Context) {
+	waiting := map[uint64]chan<- api.Answer{}
+	for {
+		select {
+		case r := <-d.replies:
+			switch to := waiting[r.id]; {
+			case r.to != nil:
+				waiting[r.id] = r.to
+			case to != nil:
+				to <- *r.is // it has room for one
+				delete(waiting, r.id)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Status says how things stand.
+func (d *daemon) Status(ctx context.Context) (api.Status, error) {
+	s, err := d.loop.status(ctx)
+	if err != nil {
+		return api.Status{}, err
+	}
+	dropped := d.record.dropped.Load() + d.paths.dropped.Load()
+	for _, l := range d.paths.links {
+		dropped += l.Counters().Dropped
+	}
+	return api.Status{Status: s, Version: d.Version, Started: d.started, At: time.Now(), Boot: now(),
+		Lease: d.leases.name, Refused: *d.paths.refused.Load(), Dropped: dropped}, nil
+}
+
+// Events are the recorded events behind an ID.
+func (d *daemon) Events(after string) ([]api.Event, <-chan struct{}) { return d.record.after(after) }
+
+// Order gives the machine an order and waits for its answer.
+func (d *daemon) Order(ctx context.Context, o api.Order) (api.Answer, error) {
+	id := d.orders.Add(1)
+	to := make(chan api.Answer, 1)
+	select {
+	case d.replies <- reply{id: id, to: to}:
+	case <-ctx.Done():
+		return api.Answer{}, ctx.Err()
+	}
+	d.loop.tell(ctx, cluster.Command{ID: id, Verb: o.Verb, Group: o.Group, Node: o.Node, Force: o.Force, Dry: o.Dry})
+	select {
+	case a := <-to:
+		return a, nil
+	case <-ctx.Done():
+		return api.Answer{}, ctx.Err()
+	}
+}

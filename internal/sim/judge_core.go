@@ -1,0 +1,174 @@
+package sim
+
+import (
+	"time"
+
+	"lubdub/internal/cluster"
+)
+
+// Limits of what a core may say: more is a storm or a loop.
+const (
+	maxBeatsPerKeepalive = 20
+	maxBeatBurst         = 80
+	maxOutputs           = 200
+)
+
+func (j *judge) started(d *daemon, saved cluster.Saved) {
+	r := &j.nodes[d.n.id]
+	for g := range r.known {
+		clear(r.known[g])
+		r.silent[g], r.granted[g] = promise{}, 0
+	}
+	r.adopted = saved.SameBoot
+	r.actions = 0
+	clear(r.commands)
+}
+
+// exited judges a leave (rule B4).
+func (j *judge) exited(d *daemon, o cluster.Exit) {
+	n, w := d.n, j.w
+	if !d.leaving {
+		w.fail("exit", "%s exits, and nobody said leave", n.name)
+	}
+	if !o.Clean {
+		j.peaceful = false // what did not stop here may soon run on the other node
+		return
+	}
+	for g, group := range w.setup.Groups {
+		for r, res := range group.Resources {
+			if n.runs[g][r] && !res.Warm && !n.lied[g][r] {
+				w.fail("B4", "%s leaves cleanly, and %s still runs", n.name, res.Name)
+			}
+		}
+	}
+}
+
+// sent judges a beat: it is honest (rule K3), and not one of a storm.
+func (j *judge) sent(d *daemon, b cluster.Beat) {
+	n, w, r := d.n, j.w, &j.nodes[d.n.id]
+	for _, said := range b.Groups {
+		g := w.groupIndex(said.Name)
+		silent := b.Left || said.State == cluster.Stopped || said.State == cluster.Quiet
+		if silent && n.answering(g) {
+			w.fail("K3", "%s says that %s is silent here (%v), and its kernel answers", n.name, said.Name, said.State)
+		}
+		r.silent[g] = promise{silent, n.lives, r.granted[g]}
+	}
+	if second := w.now / time.Second; second != r.second {
+		r.second, r.beats = second, 0
+	}
+	r.beats++
+	perSecond := int(time.Second/w.setup.Keepalive) + 1
+	if r.beats > maxBeatsPerKeepalive*perSecond+maxBeatBurst {
+		w.fail("storm", "%s sent %d beats within a second", n.name, r.beats)
+	}
+}
+
+// entitled judges what is asked of the kernel: never for longer than Y.
+func (j *judge) entitled(d *daemon, o cluster.Entitle) {
+	w := j.w
+	g := w.groupIndex(o.Group)
+	j.nodes[d.n.id].granted[g] = o.Seq
+	if limit := d.n.local().Add(w.setup.yield() + time.Millisecond); o.Until > limit {
+		w.fail("I3", "%s entitles itself for %v, more than Y", d.n.name, o.Until.Sub(d.n.local()))
+	}
+}
+
+// written judges a lease in the kernel: it may outlast what the core meant by
+// the life of a ticket (rule K2).
+func (j *judge) written(n *node, g int, until cluster.Time) {
+	if over := n.kernel.leases[g].end.Sub(until); over > j.w.setup.ticket()+time.Millisecond {
+		j.w.fail("I3", "the kernel of %s serves %s for %v longer than its core said", n.name, j.w.setup.Groups[g].Name, over)
+	}
+}
+
+// ran judges an action (invariant I4).
+func (j *judge) ran(d *daemon, o cluster.Run, g, r int) {
+	w, n, known := j.w, d.n, j.nodes[d.n.id].known[g]
+	resources := w.setup.Groups[g].Resources
+	if o.ID <= j.nodes[n.id].actions {
+		w.fail("I4", "%s: action %d comes after %d", n.name, o.ID, j.nodes[n.id].actions)
+	}
+	j.nodes[n.id].actions = o.ID
+	for _, a := range d.actions {
+		if a.g == g && a.r == r {
+			w.fail("I4", "%s: %s of %s while its %s runs", n.name, o.Action, o.Resource, a.run.Action)
+		}
+	}
+	if resources[r].Warm {
+		return
+	}
+	switch o.Action {
+	case cluster.Start:
+		if n.standby {
+			w.fail("standby", "%s starts %s in standby", n.name, o.Resource)
+		}
+		for k := range r {
+			if known[k] != saidRunning && !(known[k] == unsaid && j.nodes[n.id].adopted) {
+				w.fail("I4", "%s starts %s before %s runs", n.name, o.Resource, resources[k].Name)
+			}
+		}
+	case cluster.Stop:
+		for k := r + 1; k < len(resources); k++ {
+			if known[k] == saidRunning && !resources[k].Warm {
+				w.fail("I4", "%s stops %s before %s", n.name, o.Resource, resources[k].Name)
+			}
+		}
+	}
+}
+
+// told notes what an outcome told the core.
+func (j *judge) told(a *action, result cluster.Result) {
+	v := saidFailed
+	switch {
+	case result != cluster.OK && result != cluster.NotRunning:
+	case result == cluster.NotRunning, a.run.Action == cluster.Stop:
+		v = saidStopped
+	default:
+		v = saidRunning
+	}
+	j.nodes[a.d.n.id].known[a.g][a.r] = v
+}
+
+// replied notes the answer to a command.
+func (j *judge) replied(d *daemon, o cluster.Reply) {
+	r := &j.nodes[d.n.id]
+	verb, asked := r.commands[o.ID]
+	if !asked {
+		j.w.fail("reply", "%s answers command %d, which nobody gave or which was answered", d.n.name, o.ID)
+		return
+	}
+	delete(r.commands, o.ID)
+	if !o.OK {
+		return
+	}
+	switch verb {
+	case cluster.Standby:
+		d.n.standby = true
+	case cluster.Online:
+		d.n.standby = false
+	}
+}
+
+// command gives a running daemon an operator's order.
+func (w *World) command(n *node, c cluster.Command) {
+	d := n.daemon
+	if d == nil {
+		return
+	}
+	w.commands++
+	c.ID = w.commands
+	w.judge.nodes[n.id].commands[c.ID] = c.Verb
+	w.note("%s operator: %s %s %s", n.name, c.Verb, c.Group, c.Node)
+	switch c.Verb {
+	case cluster.Online:
+		n.standby = false
+	case cluster.Leave:
+		d.leaving = true
+	case cluster.Move:
+		if g := w.groupIndex(c.Group); g >= 0 {
+			w.judge.groups[g].operator = true
+		}
+	}
+	d.post(c)
+}

@@ -1,0 +1,67 @@
+package sim
+
+import "lubdub/internal/cluster"
+
+// kernel is the part of a machine that answers for addresses. It runs on while
+// the daemon is frozen or gone, and its time-outs run by the machine's clock.
+type kernel struct {
+	leases  []element
+	tickets []cluster.Time // rule K2: until when each group's ticket lives
+}
+
+// element is one entry of the set that gates an address.
+type element struct {
+	end   cluster.Time // it lives until then
+	quiet bool         // it passes IP, but no ARP or ND
+	seq   uint64       // of the Entitle that wrote it
+	life  int          // of the daemon that did
+	watch bool         // its end is on the queue
+}
+
+func (k *kernel) open(groups int) {
+	k.leases = make([]element, groups)
+	k.tickets = make([]cluster.Time, groups)
+}
+
+// present says that an address of the group is on the interface.
+func (n *node) present(g int) bool {
+	for r := range n.runs[g] {
+		if n.runs[g][r] && isAddress(n.w.setup.Groups[g].Resources[r]) {
+			return true
+		}
+	}
+	return false
+}
+
+// answering is the truth that everything is about: the kernel replies to ARP
+// for an address of the group.
+func (n *node) answering(g int) bool {
+	e := &n.kernel.leases[g]
+	return n.powered && !e.quiet && e.end > n.local() && n.w.front.carrier(n.id) && n.present(g)
+}
+
+// grant writes the element. The caller has checked what must be alive.
+func (n *node) grant(g int, e element) {
+	e.watch = n.kernel.leases[g].watch
+	n.kernel.leases[g] = e
+	n.w.answered(g)
+	if !e.watch && e.end > 0 {
+		n.kernel.leases[g].watch = true
+		n.expire(g, n.boots)
+	}
+}
+
+// expire looks at the end of an element whether it has been prolonged.
+func (n *node) expire(g, boot int) {
+	n.w.queue.push(n.clock.when(n.kernel.leases[g].end), func() {
+		if n.boots != boot || !n.powered {
+			return
+		}
+		if n.kernel.leases[g].end > n.local() {
+			n.expire(g, boot)
+			return
+		}
+		n.kernel.leases[g].watch = false
+		n.w.answered(g)
+	})
+}

@@ -1,0 +1,364 @@
+package vip
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mdlayher/packet"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// leaseNet is two network namespaces with one cable: the owner's, whose kernel holds the lease, and a client's.
+type leaseNet struct {
+	t             testing.TB
+	owner, client string
+	mac           string // of the owner's interface v0
+}
+
+var leaseNets atomic.Int32
+
+var (
+	shared4 = netip.MustParseAddr("192.0.2.100")
+	shared6 = netip.MustParseAddr("2001:db8::64")
+)
+
+func needLeaseNet(t testing.TB) *leaseNet {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to make network namespaces")
+	}
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("needs the nft program, as the judge of our tables")
+	}
+	id := fmt.Sprintf("ldvip%dx%d", os.Getpid(), leaseNets.Add(1))
+	n := &leaseNet{t: t, owner: id + "o", client: id + "c"}
+	for _, ns := range []string{n.owner, n.client} {
+		n.run("ip", "netns", "add", ns)
+		t.Cleanup(func() { n.run("ip", "netns", "del", ns) })
+		n.in(ns, "ip", "link", "set", "lo", "up")
+		// No duplicate address detection: the tests begin at once.
+		n.in(ns, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
+	}
+	n.in(n.owner, "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", n.client)
+	n.in(n.owner, "ip", "link", "set", "v0", "up")
+	n.in(n.client, "ip", "link", "set", "v1", "up")
+	n.in(n.owner, "ip", "addr", "add", "192.0.2.1/24", "dev", "v0")
+	n.in(n.client, "ip", "addr", "add", "192.0.2.2/24", "dev", "v1")
+	n.in(n.owner, "ip", "addr", "add", "2001:db8::1/64", "dev", "v0", "nodad")
+	n.in(n.client, "ip", "addr", "add", "2001:db8::2/64", "dev", "v1", "nodad")
+	n.listen(n.owner)
+	n.listen(n.client)
+	n.mac = strings.Fields(n.in(n.owner, "cat", "/sys/class/net/v0/address"))[0]
+	return n
+}
+
+// addShared puts both shared addresses on the owner's interface.
+func (n *leaseNet) addShared() {
+	n.in(n.owner, "ip", "addr", "add", shared4.String()+"/24", "dev", "v0")
+	n.in(n.owner, "ip", "addr", "add", shared6.String()+"/64", "dev", "v0", "nodad")
+}
+
+func (n *leaseNet) run(name string, args ...string) string {
+	n.t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		n.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
+
+func (n *leaseNet) in(ns, name string, args ...string) string {
+	n.t.Helper()
+	return n.run("ip", append([]string{"netns", "exec", ns, name}, args...)...)
+}
+
+// ok tells whether a command in a namespace succeeds.
+func (n *leaseNet) ok(ns, name string, args ...string) bool {
+	n.t.Helper()
+	return exec.Command("ip", append([]string{"netns", "exec", ns, name}, args...)...).Run() == nil
+}
+
+// pings tells whether the client gets an answer from an address, with or without knowing its hardware address.
+func (n *leaseNet) pings(a netip.Addr, known bool) bool {
+	n.t.Helper()
+	_ = exec.Command("ip", "-n", n.client, "neigh", "del", a.String(), "dev", "v1").Run()
+	if known {
+		n.run("ip", "-n", n.client, "neigh", "replace", a.String(), "lladdr", n.mac, "dev", "v1", "nud", "permanent")
+	}
+	return n.reaches(n.client, netip.Addr{}, a)
+}
+
+// echoPort is where every node of a leaseNet takes connections.
+const echoPort = 7777
+
+// listen takes connections to any address of a namespace.
+func (n *leaseNet) listen(ns string) {
+	n.t.Helper()
+	n.within(ns, func() {
+		l, err := net.Listen("tcp", fmt.Sprintf(":%d", echoPort))
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		n.t.Cleanup(func() { l.Close() })
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				c.Close()
+			}
+		}()
+	})
+}
+
+// reaches tells whether a connection from a namespace, and from this address if one is given, is answered.
+func (n *leaseNet) reaches(ns string, from, to netip.Addr) (ok bool) {
+	n.t.Helper()
+	n.within(ns, func() {
+		d := net.Dialer{Timeout: 400 * time.Millisecond}
+		if from.IsValid() {
+			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+		}
+		c, err := d.Dial("tcp", netip.AddrPortFrom(to, echoPort).String())
+		if err == nil {
+			c.Close()
+		}
+		ok = err == nil
+	})
+	return ok
+}
+
+// within runs a function on a thread in a namespace.
+func (n *leaseNet) within(ns string, f func()) {
+	n.t.Helper()
+	if err := inNamespace(ns, f); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func inNamespace(ns string, f func()) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := netns.Get()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	there, err := netns.GetFromName(ns)
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	if err := netns.Set(there); err != nil {
+		return err
+	}
+	f()
+	return netns.Set(home)
+}
+
+// leaseUser is a caller of a Lease that waits for its answers.
+type leaseUser struct {
+	*Lease
+	t       testing.TB
+	results chan Result
+	seq     int64
+}
+
+// open opens a lease in the owner's namespace.
+func (n *leaseNet) open(opts LeaseOptions) *leaseUser {
+	n.t.Helper()
+	u := &leaseUser{t: n.t, results: make(chan Result, 1000)}
+	if opts.Ticket == 0 {
+		opts.Ticket = 100 * time.Millisecond
+	}
+	opts.Report = func(r Result) { u.results <- r }
+	dial := opts.dial
+	if dial == nil {
+		dial = dialNetfilter
+	}
+	opts.dial = func() (nf netfilter, err error) {
+		if e := inNamespace(n.owner, func() { nf, err = dial() }); e != nil {
+			return nil, e
+		}
+		return nf, err
+	}
+	n.within(n.owner, func() {
+		l, err := OpenLease(opts)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		u.Lease = l
+	})
+	return u
+}
+
+// result waits for the next answer of this kind.
+func (u *leaseUser) result(op Op) Result {
+	u.t.Helper()
+	for {
+		select {
+		case r := <-u.results:
+			if r.Op == op {
+				return r
+			}
+		case <-time.After(10 * time.Second):
+			u.t.Fatalf("no answer to %v", op)
+		}
+	}
+}
+
+func (u *leaseUser) manage(addrs ...netip.Addr) {
+	u.t.Helper()
+	u.Manage(0, addrs)
+	if r := u.result(OpManage); !r.OK {
+		u.t.Fatalf("manage: %+v", r)
+	}
+}
+
+// grant sets a grant for a time from now and returns its answer.
+func (u *leaseUser) grant(g Grant, life time.Duration) Result {
+	u.t.Helper()
+	u.seq++
+	g.Seq, g.Until = u.seq, Boottime()+int64(life)
+	if g.Key == "" {
+		g.Key = "web"
+	}
+	u.Set(g)
+	r := u.result(OpGrant)
+	if r.Seq != g.Seq || r.Key != g.Key {
+		u.t.Fatalf("answer %+v to grant %+v", r, g)
+	}
+	return r
+}
+
+func (u *leaseUser) mustGrant(g Grant, life time.Duration) {
+	u.t.Helper()
+	if r := u.grant(g, life); !r.OK {
+		u.t.Fatalf("grant %+v: %+v", g, r)
+	}
+}
+
+func (u *leaseUser) revoke(addrs ...netip.Addr) {
+	u.t.Helper()
+	u.Revoke("web", 0, addrs)
+	if r := u.result(OpRevoke); !r.OK {
+		u.t.Fatalf("revoke: %+v", r)
+	}
+}
+
+func (u *leaseUser) remaining() map[netip.Addr]Held {
+	u.t.Helper()
+	h, err := u.Remaining()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return h
+}
+
+func (u *leaseUser) close() {
+	u.t.Helper()
+	if err := u.Close(); err != nil {
+		u.t.Error(err)
+	}
+}
+
+// arpProber asks for an address from the client's side and notes when it was answered. It builds and
+// reads its frames by itself, so that it judges the kernel and not this package.
+type arpProber struct {
+	conn    *packet.Conn
+	stop    chan struct{}
+	done    sync.WaitGroup
+	mu      sync.Mutex
+	answers []int64 // boot clock; guarded by mu
+}
+
+func (n *leaseNet) probe(a netip.Addr, every time.Duration) *arpProber {
+	n.t.Helper()
+	p := &arpProber{stop: make(chan struct{})}
+	var ifi *net.Interface
+	n.within(n.client, func() {
+		var err error
+		if ifi, err = net.InterfaceByName("v1"); err == nil {
+			p.conn, err = packet.Listen(ifi, packet.Raw, 0x0806, nil)
+		}
+		if err != nil {
+			n.t.Fatal(err)
+		}
+	})
+	all := net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	ask := append(append([]byte{}, all...), ifi.HardwareAddr...)
+	ask = append(ask, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1)
+	ask = append(ask, ifi.HardwareAddr...)
+	ask = append(ask, 192, 0, 2, 2, 0, 0, 0, 0, 0, 0)
+	ask = append(ask, a.AsSlice()...)
+	p.done.Add(2)
+	go func() {
+		defer p.done.Done()
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-p.stop:
+				return
+			case <-tick.C:
+				_, _ = p.conn.WriteTo(ask, &packet.Addr{HardwareAddr: all})
+			}
+		}
+	}()
+	go func() {
+		defer p.done.Done()
+		buf := make([]byte, 1500)
+		for {
+			k, _, err := p.conn.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			if k >= 42 && buf[21] == 2 && [4]byte(buf[28:32]) == a.As4() {
+				now := Boottime()
+				p.mu.Lock()
+				p.answers = append(p.answers, now)
+				p.mu.Unlock()
+			}
+		}
+	}()
+	return p
+}
+
+// end stops the prober and returns when it was answered.
+func (p *arpProber) end() []int64 {
+	close(p.stop)
+	p.conn.Close()
+	p.done.Wait()
+	return p.answers
+}
+
+func (p *arpProber) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.answers)
+}
+
+// deafKernel refuses every transaction with one error; with none it does not answer.
+type deafKernel struct{ errno unix.Errno }
+
+func (deafKernel) port() uint32 { return 1 }
+func (deafKernel) close() error { return nil }
+
+func (k deafKernel) exchange(request []byte) ([]reply, error) {
+	if k.errno == 0 {
+		return nil, nil
+	}
+	return []reply{{kind: unix.NLMSG_ERROR, seq: binary.NativeEndian.Uint32(request[8:]), errno: k.errno}}, nil
+}

@@ -1,0 +1,63 @@
+package vip
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestStation is no test: it plays another station for the tests that start it, on ld1, and prints what it meets.
+func TestStation(t *testing.T) {
+	role := strings.Fields(os.Getenv(roleVariable))
+	if len(role) == 0 {
+		t.Skip("it is started by other tests")
+	}
+	f, err := OpenFront("ld1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fmt.Println("ready")
+	switch role[0] {
+	case "probe": // ADDRESS COUNT GAP: probe once
+		playProbe(t, f, role[1:])
+	case "announce": // ADDRESS COUNT
+		playAnnounce(t, f, role[1:])
+	case "last": // for ever print the time and the time of the last frame
+		for {
+			fmt.Println(Boottime(), f.LastFrame())
+			time.Sleep(5 * time.Millisecond)
+		}
+	default:
+		t.Fatalf("no role %q", role)
+	}
+}
+
+func playProbe(t *testing.T, f *Front, role []string) {
+	q := Query{Address: addr(role[0])}
+	if _, err := fmt.Sscan(role[1], &q.Count); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if q.Gap, err = time.ParseDuration(role[2]); err != nil {
+		t.Fatal(err)
+	}
+	r, err := f.Probe(context.Background(), q)
+	fmt.Println("holders", r.Holders, "rivals", r.Rivals, "error", err)
+}
+
+func playAnnounce(t *testing.T, f *Front, role []string) {
+	var count int
+	if _, err := fmt.Sscan(role[1], &count); err != nil {
+		t.Fatal(err)
+	}
+	for range count {
+		if err := f.Announce(addr(role[0])); err != nil {
+			fmt.Println(err)
+		}
+	}
+	fmt.Println("announced")
+}

@@ -36,10 +36,10 @@ func meaning(code int) string {
 		exitInstalled:     "something it needs is not installed",
 		exitConfigured:    "badly configured",
 		exitNotRunning:    "not running",
-		exitPromoted:      "running as promoted",
+		exitPromoted:      "promoted",
 		exitPromotedBad:   "promoted, and it failed",
-		exitDegraded:      "running, but degraded",
-		exitPromotedWeak:  "promoted, but degraded",
+		exitDegraded:      "degraded",
+		exitPromotedWeak:  "promoted and degraded",
 	}[code]
 }
 
@@ -84,6 +84,8 @@ func answer(q Request, p plan, e ending) cluster.Outcome {
 	switch {
 	case e.code == exitOK:
 		out.Words = fmt.Sprintf("%s %s", q.Resource.Name, done(q.Action))
+	case out.Result == cluster.OK:
+		out.Words = fmt.Sprintf("%s %s: exit code %d%s%s", q.Resource.Name, done(q.Action), e.code, known, said(lines))
 	case out.Result == cluster.NotRunning:
 		out.Words = fmt.Sprintf("%s does not run: exit code %d%s%s", q.Resource.Name, e.code, known, said(lines))
 	default:
@@ -115,7 +117,7 @@ func byCode(a cluster.Action, class string, code int) (cluster.Result, string) {
 	case code == exitOK:
 		return cluster.OK, ""
 	case code == exitNotRunning && a != cluster.Start:
-		return cluster.NotRunning, meaning(code)
+		return cluster.NotRunning, ""
 	case class == classOCF && a != cluster.Stop && (code == exitPromoted || code == exitDegraded || code == exitPromotedWeak):
 		return cluster.OK, meaning(code)
 	case class == classOCF && a != cluster.Stop && code >= exitArgs && code <= exitConfigured:
@@ -133,7 +135,7 @@ func byText(q Request, e ending, lines []string) (cluster.Result, string) {
 	name, text := q.Resource.Name, e.output
 	quoted := ""
 	if last := linesOf(text); len(last) > 0 {
-		quoted = fmt.Sprintf(" (%q)", shorten(last[len(last)-1], maxLine))
+		quoted = fmt.Sprintf(" (%q)", shorten(withoutLevel(last[len(last)-1]), maxLine))
 	}
 	switch {
 	case notRunning.MatchString(text):

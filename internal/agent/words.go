@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
@@ -20,8 +21,8 @@ var stamp = regexp.MustCompile(`^(\d{4}/\d\d/\d\d_\d\d:\d\d:\d\d\s+|[A-Z][a-z]{2
 func linesOf(output string) []string {
 	var lines []string
 	for line := range strings.SplitSeq(output, "\n") {
-		line = strings.TrimSpace(clean(line))
-		if line = strings.TrimSpace(stamp.ReplaceAllString(line, "")); line != "" {
+		line = stamp.ReplaceAllString(strings.TrimSpace(clean(line)), "")
+		if line = strings.Join(strings.Fields(line), " "); line != "" {
 			lines = append(lines, line)
 		}
 	}
@@ -41,11 +42,22 @@ func clean(text string) string {
 	}, text)
 }
 
-// lastLines returns the end of the output, bounded.
+// lastLines returns the end of the output, bounded. A line that comes again is only counted: an agent that waits says so
+// each second, and would push away what it waits for.
 func lastLines(lines []string) []string {
+	times := map[string]int{}
 	var out []string
-	for _, line := range lines[max(0, len(lines)-maxLines):] {
-		out = append(out, shorten(line, maxLine))
+	for _, line := range lines {
+		line = shorten(line, maxLine)
+		if times[line]++; times[line] == 1 {
+			out = append(out, line)
+		}
+	}
+	out = out[max(0, len(out)-maxLines):]
+	for i, line := range out {
+		if n := times[line]; n > 1 {
+			out[i] = fmt.Sprintf("%s (%d times)", line, n)
+		}
 	}
 	return out
 }

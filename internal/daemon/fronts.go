@@ -17,6 +17,8 @@ const (
 	// probeCount and probeGap are rule S4's three probes.
 	probeCount = 3
 	probeGap   = 20 * time.Millisecond
+	// carrierPause is how often the carrier of a front is looked at.
+	carrierPause = 100 * time.Millisecond
 	// announceQueue is how many announcements wait for a front.
 	announceQueue = 64
 )
@@ -28,7 +30,6 @@ type front struct {
 	groups   map[netip.Addr]string
 	announce chan netip.Addr
 	rival    atomic.Pointer[sighting] // the last foreign probe
-	lastMAC  atomic.Pointer[string]
 }
 
 type sighting struct {
@@ -113,11 +114,20 @@ func (f *fronts) announceAll(group string) {
 	}
 }
 
-// run sends announcements and reports sightings of one front until ctx ends.
+// run sends announcements, reports sightings and watches the carrier of one
+// front until ctx ends. The kernel's news of a lost carrier may come a second late.
 func (ft *front) run(ctx context.Context, l *loop) {
 	var troubled bool
+	tick := time.NewTicker(carrierPause)
+	defer tick.Stop()
+	carrier := true
 	for {
 		select {
+		case <-tick.C:
+			if now := ft.net.Carrier(); now != carrier {
+				carrier = now
+				l.tell(ctx, cluster.FrontChanged{Interface: ft.name, Carrier: now})
+			}
 		case a := <-ft.announce:
 			err := ft.net.Announce(a)
 			if err != nil && !troubled {
@@ -151,11 +161,11 @@ func (f *fronts) changed(ctx context.Context, l *loop, link vip.Link, present bo
 	if ft == nil {
 		return
 	}
-	mac := link.MAC.String()
+	var mac string
 	if present {
-		ft.lastMAC.Store(&mac)
+		mac = link.MAC.String()
 	}
-	l.tell(ctx, cluster.FrontChanged{Interface: link.Name, Carrier: present && link.Up && link.Carrier, MAC: mac})
+	l.tell(ctx, cluster.FrontChanged{Interface: link.Name, Carrier: ft.net.Carrier(), MAC: mac})
 }
 
 // probe asks the front for every address of a group at once, and merges what was heard (rule S4).

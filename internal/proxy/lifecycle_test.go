@@ -145,15 +145,24 @@ func TestStopSparesANamesake(t *testing.T) {
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { other.Process.Kill(); other.Wait() }()
+	ended := false
+	defer func() {
+		if !ended {
+			other.Process.Kill()
+			other.Wait()
+		}
+	}()
 	if err := dir.record([]process{{other.Process.Pid, "1"}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := dir.kill(); err != nil {
 		t.Fatal(err)
 	}
-	if !running(other.Process.Pid) {
-		t.Error("killed a process that was not ours")
+	other.Process.Signal(syscall.SIGTERM) // a SIGKILL sent before would win
+	other.Wait()
+	ended = true
+	if how := other.ProcessState.Sys().(syscall.WaitStatus).Signal(); how != syscall.SIGTERM {
+		t.Errorf("a process that was not ours ended by %v", how)
 	}
 }
 

@@ -143,7 +143,7 @@ func (t *write) answer(s cluster.LeaseState) {
 // netlink is how long the kernel takes for one operation.
 func (w *World) netlink() time.Duration {
 	x := w.sched.Uint64()
-	d := 20*time.Microsecond + time.Duration(x%100_000)
+	d := w.slow + 20*time.Microsecond + time.Duration(x%100_000)
 	if x>>40&0xff == 0 {
 		d += time.Duration(x >> 16 % uint64(5*time.Millisecond))
 	}

@@ -29,7 +29,8 @@ type group struct {
 	wantUntil   Time   // the operator asks for it here
 	moveTo      string // the operator asks for it there
 	peerAble    Time   // since when the peer says that it could run it; 0: it does not
-	failedUntil Time   // a start failed, or it failed too often, here
+	failedUntil Time   // it cannot run here: a start failed, it failed too often, its front is dead
+	failedWhy   string
 	failures    int    // failed starts in a row: for the back-off
 	retryAt     Time   // when a failed group is tried again although nothing expired
 	claimedAt   Time   // when another's announcement of the address was last received; 0: never

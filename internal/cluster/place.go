@@ -196,6 +196,7 @@ func (m *Machine) recover(g *group) {
 		m.enter(g, Stopping, Event{Level: Alarm, Rule: "O5", Words: fmt.Sprintf("%s stops on %s: its address is answered by %s", g.cfg.Name, m.cfg.Self, g.probe.answer)})
 		return
 	case !g.probe.evidence && m.now >= giveUp && g.cfg.addressed():
+		m.fail(g, "nothing was heard on the front network: look at its cable and its switch port")
 		m.enter(g, Stopping, Event{Level: Alarm, Rule: "O5", Words: fmt.Sprintf(
 			"%s stops on %s: for %v nothing showed that its address is free", g.cfg.Name, m.cfg.Self, m.deadTime())})
 		return

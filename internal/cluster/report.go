@@ -183,11 +183,10 @@ func (m *Machine) unableWords(g *group) string {
 	case !m.carrier(g):
 		return "the interface of its address has no carrier"
 	}
+	if m.now < g.failedUntil {
+		return fmt.Sprintf("%s (counts for another %v; to forget it: lubdub cleanup %s)", g.failedWhy, round(g.failedUntil.Sub(m.now)), g.cfg.Name)
+	}
 	for _, r := range g.resources {
-		if r.state == failed || r.words != "" && m.now < g.failedUntil {
-			return fmt.Sprintf("%s failed: %s (counts for another %v; to forget it: lubdub cleanup %s)",
-				r.cfg.Name, r.words, round(max(0, g.failedUntil.Sub(m.now))), g.cfg.Name)
-		}
 		if r.cfg.Warm && r.state != running {
 			return fmt.Sprintf("%s does not run yet", r.cfg.Name)
 		}

@@ -311,7 +311,7 @@ func (m *Machine) startEnded(g *group, r *resource, in Outcome) {
 		m.countFailure(g, r, cause)
 	}
 	if g.state == Starting || g.state == Running {
-		m.giveUp(g, cause, fmt.Sprintf("%s cannot run on %s: %s did not start", g.cfg.Name, m.cfg.Self, r.cfg.Name))
+		m.giveUp(g, cause, fmt.Sprintf("%s did not start: %s", r.cfg.Name, in.Words))
 	}
 }
 
@@ -394,7 +394,7 @@ func (m *Machine) countFailure(g *group, r *resource, cause uint64) {
 	if len(r.failures) < maxFailures || m.now < g.failedUntil {
 		return
 	}
-	g.failedUntil = m.now.Add(failureWindow)
+	m.fail(g, fmt.Sprintf("%s failed %d times: %s", r.cfg.Name, len(r.failures), r.words))
 	g.retryAt = m.now
 	m.emit(Event{Kind: "group", Level: Alarm, Group: g.cfg.Name, Resource: r.cfg.Name, Cause: cause, Words: fmt.Sprintf(
 		"%s failed %d times within %v on %s: %s should run on %s", r.cfg.Name, len(r.failures), failureWindow, m.cfg.Self, g.cfg.Name, m.cfg.Peer)})
@@ -413,12 +413,17 @@ func (m *Machine) recent(r *resource) []Time {
 
 // giveUp stops a group that does not start here. The other node tries at once;
 // if it cannot, this one tries again after a back-off.
-func (m *Machine) giveUp(g *group, cause uint64, words string) {
+func (m *Machine) giveUp(g *group, cause uint64, why string) {
 	g.failures++
-	g.failedUntil = m.now.Add(failureWindow)
+	m.fail(g, why)
 	g.retryAt = m.now.Add(m.backoff(g.failures - 1))
 	g.move = handover{to: m.cfg.Peer, since: m.now}
-	m.enter(g, Stopping, Event{Level: Alarm, Cause: cause, Words: words})
+	m.enter(g, Stopping, Event{Level: Alarm, Cause: cause, Words: fmt.Sprintf("%s cannot run on %s now and is stopped", g.cfg.Name, m.cfg.Self)})
+}
+
+// fail marks the group as unable to run here, for as long as failures count.
+func (m *Machine) fail(g *group, why string) {
+	g.failedUntil, g.failedWhy = m.now.Add(failureWindow), why
 }
 
 // firstBackoff and maxBackoff bound the wait between two attempts at what failed on both nodes.

@@ -203,7 +203,7 @@ func (m *Machine) absorbProbed(in Probed) {
 		mac = ""
 	}
 	p.foreign = in.Foreign != ""
-	p.clear = mac == "" && !p.foreign && in.Err == "" && m.evident(in) && m.unclaimed(g)
+	p.clear = mac == "" && !p.foreign && in.Err == "" && m.evident(g, in) && m.unclaimed(g)
 	p.evidence = p.evidence || p.clear
 	if p.foreign {
 		g.hold = max(g.hold, m.now.Add(m.giveWay(g)))
@@ -213,11 +213,12 @@ func (m *Machine) absorbProbed(in Probed) {
 
 // evident says that the silence of the front proves something: it carries
 // frames to us. A frame from before the peer's last heartbeat proves nothing
-// about what came after. While the peer speaks to us its word is enough.
-func (m *Machine) evident(in Probed) bool {
-	recent := in.LastFrame > m.peer.heardAt && m.now.Sub(in.LastFrame) < m.deadTime()
+// about what came after. For a group that starts anew, the word of a peer that
+// speaks to us is enough; a mute owner was silenced because something is wrong.
+func (m *Machine) evident(g *group, in Probed) bool {
 	spoken := m.peer.is == left || m.peer.is == up && m.silence() < 2*m.cfg.Keepalive
-	return in.Evidence || recent || spoken
+	recent := in.LastFrame != 0 && m.now.Sub(in.LastFrame) < m.deadTime() && (spoken || in.LastFrame > m.peer.heardAt)
+	return in.Evidence || recent || spoken && g.state == Stopped
 }
 
 // unclaimed says that no other's announcement of the address was received

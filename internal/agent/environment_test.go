@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"lubdub/internal/cluster"
 )
@@ -14,7 +15,7 @@ import (
 const surroundings = `env | grep -v -e '^PWD=' -e '^_=' -e '^SHLVL=' -e '^OLDPWD=' | sort
 	echo "umask $(umask)"; echo "in $(pwd)"; echo "input $(readlink /proc/self/fd/0)"
 	[ $(ps -o pgid= -p $$) = $$ ] && [ $(ps -o sid= -p $$) = $$ ] && echo "own group and session"
-	ls /proc/$$/fd | grep -v -e '^[012]$' -e '^10$' -e '^255$' | sed 's/^/stray descriptor /'`
+	ls /proc/$$/fd | grep -v -e '^[012]$' -e '^1[01]$' | sed 's/^/stray descriptor /'`
 
 // see runs an agent that prints its surroundings into a file.
 func see(t *testing.T, w *world, q Request) []string {
@@ -26,6 +27,18 @@ func see(t *testing.T, w *world, q Request) []string {
 
 func TestEnvironmentOCF(t *testing.T) {
 	t.Setenv("SECRET", "of the daemon")
+	stray, err := unix.Open("/dev/null", unix.O_RDONLY, 0) // inherited by every child
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(stray)
+	if stray < 12 { // out of the way of those that the shell opens for itself
+		const high = 100
+		if err := unix.Dup3(stray, high, 0); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(high)
+	}
 	w := newWorld(t)
 	w.Settings = []string{"keepalive=500ms", "auto_failback=on", "SITE=north one", "LOGFACILITY=local0", "bad name=x"}
 	w.write(t, "ocf/resource.d/acme/web", "#!/bin/sh\n("+surroundings+") >"+w.dir+"/seen 2>&1\n")

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"math"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -22,6 +23,8 @@ const (
 	lookTime = 10 * time.Millisecond
 	// agentUmask is that of Heartbeat.
 	agentUmask = 0o022
+	// firstStray is the first descriptor after input, output and errors.
+	firstStray = 3
 )
 
 // command is one process to run.
@@ -120,6 +123,9 @@ func launch(cmd *exec.Cmd) (started <-chan error, done <-chan struct{}) {
 			return
 		}
 		unix.Umask(agentUmask)
+		// Whatever the daemon itself was given goes to no agent. Kernels before 5.11 cannot do that at once; what Go
+		// opened stays here in any case.
+		_ = unix.CloseRange(firstStray, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 		err := cmd.Start()
 		begin <- err
 		if err == nil {

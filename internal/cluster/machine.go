@@ -253,5 +253,8 @@ func (m *Machine) absorbFront(in FrontChanged) {
 		m.emit(Event{Kind: "front", Words: fmt.Sprintf("%s has carrier again", f.name)})
 		return
 	}
+	if f.name == "" {
+		return // an address that fits no interface yet: the daemon has said so
+	}
 	m.emit(Event{Kind: "front", Level: Alarm, Words: fmt.Sprintf("%s has no carrier: look at its cable and its switch port", f.name)})
 }

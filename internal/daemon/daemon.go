@@ -39,6 +39,11 @@ type Options struct {
 // ErrRunning says that a daemon runs on this node already.
 var ErrRunning = errors.New("lubdub runs on this node already")
 
+// ErrInterfaces says that an interface came for an address that had none: the
+// configuration is to be read again, and Run to be called again. It takes up
+// what runs.
+var ErrInterfaces = errors.New("an interface came that fits an address")
+
 // ErrUnclean says that the daemon ended although something did not stop.
 var ErrUnclean = errors.New("something did not stop: see the log")
 
@@ -49,7 +54,8 @@ const SocketName = "api.sock"
 type daemon struct {
 	Options
 	cfg       cluster.Config
-	ctx       context.Context // of the edges
+	ctx       context.Context // of the loop and the edges
+	end       context.CancelCauseFunc
 	loop      *loop
 	store     *store
 	record    *record
@@ -85,13 +91,14 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer lock.Close()
-	edges, end := context.WithCancel(ctx)
-	defer end()
+	edges, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	d, saved, err := open(edges, o)
 	if err != nil {
 		return err
 	}
-	return d.live(ctx, end, saved)
+	d.end = end
+	return d.live(saved)
 }
 
 // takeLock makes sure that one daemon runs on this node. The lock goes with the process.
@@ -138,6 +145,9 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 	if d.paths, err = openPaths(o.Loaded, keys); err != nil {
 		d.fronts.close()
 		return nil, saved, errors.Join(err, d.leases.Close())
+	}
+	for _, in := range unplaced(d.cfg) {
+		d.loop.offer(in)
 	}
 	d.actions = newActions(d.cfg, d.newRunner())
 	if e := errors.Join(saveErr, uuidErr); e != nil {
@@ -216,9 +226,9 @@ func (d *daemon) newRunner() *agent.Runner {
 	return r
 }
 
-// live runs the edges and the loop. The loop ends when it has left, or with
-// ctx; then the edges are ended, and at last what writes.
-func (d *daemon) live(ctx context.Context, end func(), saved cluster.Saved) error {
+// live runs the edges and the loop. The loop ends when it has left, or with the
+// context; then the edges are ended, and at last what writes.
+func (d *daemon) live(saved cluster.Saved) error {
 	d.loop.machine = cluster.New(d.cfg, saved, now())
 	socket, err := api.Listen(filepath.Join(d.RuntimeDir, SocketName))
 	if err != nil {
@@ -228,20 +238,22 @@ func (d *daemon) live(ctx context.Context, end func(), saved cluster.Saved) erro
 	defer log.close()
 	d.record.log = log.event
 	d.startEdges(socket)
-	writers, endWriters := context.WithCancel(context.WithoutCancel(ctx))
+	writers, endWriters := context.WithCancel(context.WithoutCancel(d.ctx))
 	written := d.startWriters(writers)
 	notify(systemd.SdNotifyReady)
-	clean := d.loop.run(ctx)
-	notify(systemd.SdNotifyStopping)
-	end()
+	clean, left := d.loop.run(d.ctx)
+	if left {
+		notify(systemd.SdNotifyStopping)
+		d.end(nil)
+	}
 	d.edges.Wait()
 	d.actions.running.Wait()
 	endWriters()
 	written.Wait()
-	if ctx.Err() != nil {
-		return errors.Join(ctx.Err(), d.close())
-	}
-	if !clean {
+	switch {
+	case !left:
+		return errors.Join(context.Cause(d.ctx), d.close())
+	case !clean:
 		return errors.Join(ErrUnclean, d.close())
 	}
 	d.paths.set.Close()
@@ -302,12 +314,29 @@ func (d *daemon) observer(ctx context.Context) vip.Observer {
 			d.paths.set.Refresh()
 			if !present {
 				d.addresses.gone(a.Prefix.Addr())
+			} else if d.fits(a) {
+				d.end(ErrInterfaces)
 			}
 		},
 		Trouble: func(err error) {
 			d.loop.offer(cluster.Noted{Level: cluster.Warning, Kind: "netlink", Words: fmt.Sprintf("the kernel's news were lost, and everything is listed again: %v", err)})
 		},
 	}
+}
+
+// fits says that an address which came to an interface makes a place for a
+// shared address that had none.
+func (d *daemon) fits(a vip.Address) bool {
+	for _, g := range d.cfg.Groups {
+		for _, r := range g.Resources {
+			for _, p := range r.Addresses {
+				if r.Interface == "" && a.Prefix.Bits() < p.Addr().BitLen() && a.Prefix.Contains(p.Addr()) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // signals waits for SIGTERM and SIGHUP, as they come in with Options.

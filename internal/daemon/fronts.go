@@ -114,6 +114,23 @@ func (f *fronts) announceAll(group string) {
 	}
 }
 
+// unplaced reports the interface "" of addresses that fit no interface yet: it
+// has no carrier, so nothing is started on it.
+func unplaced(cfg cluster.Config) []cluster.Input {
+	for _, g := range cfg.Groups {
+		for _, r := range g.Resources {
+			if len(r.Addresses) > 0 && r.Interface == "" {
+				return []cluster.Input{
+					cluster.FrontChanged{Interface: ""},
+					cluster.Noted{Level: cluster.Warning, Kind: "address", Group: g.Name, Words: fmt.Sprintf(
+						"%s of %s fits no interface: lubdub waits for one with an address of that network", r.Name, g.Name)},
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // run sends announcements, reports sightings and watches the carrier of one
 // front until ctx ends. The kernel's news of a lost carrier may come a second late.
 func (ft *front) run(ctx context.Context, l *loop) {

@@ -32,15 +32,15 @@ func newLoop(m *cluster.Machine, now func() cluster.Time, perform func(cluster.O
 }
 
 // run steps the machine for each input and at each deadline until the machine
-// says Exit, or ctx ends.
-func (l *loop) run(ctx context.Context) (clean bool) {
+// says Exit (then left is true, and clean what it said), or ctx ends.
+func (l *loop) run(ctx context.Context) (clean, left bool) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		var in cluster.Input
 		select {
 		case <-ctx.Done():
-			return false
+			return false, false
 		case in = <-l.inputs:
 		case answer := <-l.asks:
 			answer <- l.machine.Status()
@@ -52,7 +52,7 @@ func (l *loop) run(ctx context.Context) (clean bool) {
 		}
 		for _, o := range l.machine.Step(l.now(), in) {
 			if exit, ok := o.(cluster.Exit); ok {
-				return exit.Clean
+				return exit.Clean, true
 			}
 			l.perform(o)
 		}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -66,11 +68,16 @@ func linkSpec(l config.Link) (link.Spec, error) {
 	default:
 		spec.Kind = link.Unicast
 	}
-	addr, err := netip.ParseAddr(l.Address)
-	if err != nil {
-		return spec, fmt.Errorf("link %s: %q is no IP address", l.Name, l.Address)
+	network := "ip4"
+	if strings.HasSuffix(l.Kind, "6") {
+		network = "ip6"
 	}
-	spec.Address = addr
+	resolved, err := net.ResolveIPAddr(network, l.Address) // a host name is looked up once, before the loop
+	if err != nil {
+		return spec, fmt.Errorf("link %s: %w; write the address itself, or put the name into /etc/hosts", l.Name, err)
+	}
+	addr, _ := netip.AddrFromSlice(resolved.IP)
+	spec.Address = addr.Unmap().WithZone(resolved.Zone)
 	return spec, nil
 }
 

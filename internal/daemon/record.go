@@ -111,6 +111,7 @@ func (r *record) run(ctx context.Context) {
 	defer func() {
 		if r.file != nil {
 			r.file.Close()
+			r.file = nil
 		}
 	}()
 	for {

@@ -156,6 +156,9 @@ func (d *daemon) step(in cluster.Input) {
 	}
 	w.tally.steps++
 	d.todo = append(d.todo[:0], d.core.Step(now, in)...)
+	if len(d.todo) > maxOutputs {
+		w.fail("storm", "%s wants %d things done in one step", d.n.name, len(d.todo))
+	}
 	if again := d.core.Step(now, nil); len(again) > 0 {
 		w.fail("idempotence", "%s: a second step at once says %s", d.n.name, outputText(again[0]))
 	}

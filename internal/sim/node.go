@@ -102,8 +102,8 @@ func (n *node) start() {
 		name := w.setup.Groups[g].Name
 		s := saved.Groups[name]
 		s.Until, s.Quiet = 0, false
-		if e := n.kernel.leases[g]; saved.SameBoot && e.end > now {
-			s.Until, s.Quiet = e.end, e.quiet
+		if e := n.kernel.leases[g]; e.end > now { // only this boot can have written it
+			s.Until, s.Quiet, saved.SameBoot = e.end, e.quiet, true
 		}
 		saved.Groups[name] = s
 	}

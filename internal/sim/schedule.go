@@ -117,6 +117,7 @@ func newSchedule(w *World, rng *rand.Rand) *schedule {
 		}
 	}
 	w.judge.peaceful = style <= 1
+	w.wired = rng.IntN(8) == 0
 	if rng.IntN(4) == 0 {
 		w.maxLag = d / 10
 	}

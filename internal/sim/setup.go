@@ -18,8 +18,6 @@ type Core interface {
 type Options struct {
 	// New makes the core of a node; nil: package cluster's.
 	New func(cluster.Config, cluster.Saved, cluster.Time) Core
-	// Codec sends each second beat through the wire format; nil: beats are copied.
-	Codec func(cluster.Beat) (cluster.Beat, error)
 	// Trace keeps a transcript of the whole schedule.
 	Trace bool
 	// Tail is how much of the time before a violation a transcript tells.

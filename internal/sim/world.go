@@ -21,6 +21,7 @@ type World struct {
 	net, sched, agents, plan *rand.Rand // one stream each, so that a fault moves nothing else
 
 	maxLag   time.Duration // the longest scheduling delay of this world
+	wired    bool          // beats go through the wire format
 	slow     time.Duration // how much longer each netlink operation takes
 	triggers []trigger
 	commands uint64 // operator's commands so far

@@ -131,7 +131,8 @@ func (m *Machine) aloneFrom(g *group) Time {
 
 // unconfirmed says that the owner serves without the peer's confirmation.
 func (m *Machine) unconfirmed(g *group) bool {
-	return m.peer.is != left && m.now >= m.aloneFrom(g)
+	gone := m.peer.is == left && m.peer.newLife == 0
+	return !gone && m.now >= m.aloneFrom(g)
 }
 
 // ask sends an Entitle for the group. A fresh one follows a revocation.

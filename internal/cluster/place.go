@@ -174,6 +174,7 @@ func (m *Machine) waitForTaker(g *group) {
 		m.enter(g, Stopping, Event{Rule: "M1", Words: fmt.Sprintf("%s answers for %s", m.cfg.Peer, g.cfg.Name)})
 		return
 	case m.peer.is == up && said.State.owns():
+		m.changed = m.changed || g.offer
 		g.offer = false
 		return
 	}

@@ -43,6 +43,9 @@ func meaning(code int) string {
 	}[code]
 }
 
+// lsbStopped is the highest code of an init script's status that means: it does not run.
+const lsbStopped = 3
+
 // lsbStatus says what the exit code of an init script's status stands for.
 func lsbStatus(code int) string {
 	return map[int]string{
@@ -104,26 +107,31 @@ func said(lines []string) string {
 
 // byCode reads an exit code.
 func byCode(a cluster.Action, class string, code int) (cluster.Result, string) {
-	if class == classLSB && a == cluster.Monitor {
-		switch code {
-		case 0:
-			return cluster.OK, ""
-		case 1, 2, 3:
-			return cluster.NotRunning, lsbStatus(code)
-		}
-		return cluster.Failed, lsbStatus(code)
-	}
 	switch {
 	case code == exitOK:
 		return cluster.OK, ""
+	case class == classLSB && a == cluster.Monitor:
+		if code <= lsbStopped {
+			return cluster.NotRunning, lsbStatus(code)
+		}
+		return cluster.Failed, lsbStatus(code)
 	case code == exitNotRunning && a != cluster.Start:
 		return cluster.NotRunning, ""
-	case class == classOCF && a != cluster.Stop && (code == exitPromoted || code == exitDegraded || code == exitPromotedWeak):
-		return cluster.OK, meaning(code)
-	case class == classOCF && a != cluster.Stop && code >= exitArgs && code <= exitConfigured:
-		return cluster.Unusable, meaning(code)
+	case class == classOCF && a != cluster.Stop:
+		return byOCFCode(code), meaning(code)
 	}
 	return cluster.Failed, meaning(code)
+}
+
+// byOCFCode reads what only OCF agents say. A stop that did not end well is a failure, whatever it says.
+func byOCFCode(code int) cluster.Result {
+	switch code {
+	case exitPromoted, exitDegraded, exitPromotedWeak:
+		return cluster.OK
+	case exitArgs, exitUnimplemented, exitPermission, exitInstalled, exitConfigured:
+		return cluster.Unusable
+	}
+	return cluster.Failed
 }
 
 // notRunning is how Heartbeat 3.0.6 recognises in a script's status that the resource does not run.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -164,4 +166,19 @@ func TestLastLines(t *testing.T) {
 			t.Errorf("a line of %d bytes", len(line))
 		}
 	}
+}
+
+func FuzzOutput(f *testing.F) {
+	f.Add("ocf-exit-reason:why\nERROR: x\n2009/01/31_01:02:03\tERROR: late\xff\x1b[0m")
+	f.Fuzz(func(t *testing.T, output string) {
+		lines := linesOf(output)
+		for _, line := range append(lastLines(lines), reason(lines)) {
+			if len(line) > maxWords || !utf8.ValidString(line) || strings.ContainsFunc(line, func(c rune) bool { return !unicode.IsPrint(c) }) {
+				t.Errorf("%q is unfit to be shown", line)
+			}
+		}
+		if got := len(lastLines(lines)); got > maxLines {
+			t.Errorf("%d lines", got)
+		}
+	})
 }

@@ -36,7 +36,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // write puts an executable into the test's directory and returns its path.
-func (w *world) write(t *testing.T, name, text string) string {
+func (w *world) write(t testing.TB, name, text string) string {
 	t.Helper()
 	path := filepath.Join(w.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

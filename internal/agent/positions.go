@@ -73,14 +73,7 @@ func parameters(kind string, args []string) ([]string, *Problem) {
 		return nil, &Problem{Words: fmt.Sprintf("the OCF agent %s takes its parameters by name, not by position", kind),
 			Remedy: fmt.Sprintf("write 'param %s NAME=VALUE' in lubdub.conf", kind)}
 	}
-	given := args
-	switch {
-	case p.slash && len(args) == 1:
-		given = strings.SplitN(args[0], "/", len(p.names))
-	case p.rest && len(args) > len(p.names):
-		last := len(p.names) - 1
-		given = append(append([]string{}, args[:last]...), strings.Join(args[last:], " "))
-	}
+	given := p.split(args)
 	names := p.names
 	if p.digit != "" && isNumber(given[0]) {
 		names = []string{p.digit}
@@ -98,6 +91,18 @@ func parameters(kind string, args []string) ([]string, *Problem) {
 		}
 	}
 	return out, nil
+}
+
+// split returns one value for each parameter.
+func (p positions) split(args []string) []string {
+	last := len(p.names) - 1
+	switch {
+	case p.slash && len(args) == 1:
+		return strings.SplitN(args[0], "/", len(p.names))
+	case p.rest && len(args) > last:
+		return append(append([]string{}, args[:last]...), strings.Join(args[last:], " "))
+	}
+	return args
 }
 
 func isNumber(text string) bool {

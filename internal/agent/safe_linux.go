@@ -93,52 +93,71 @@ func throughEnv(words []string) string {
 // checkPath walks a path from the root directory, links resolved as the kernel does, and says what is wrong with the
 // first component that others could change or exchange.
 func checkPath(path string) *Problem {
-	todo := strings.Split(filepath.Clean(path), "/")
-	at, links := "/", 0
-	stat, wrong := checkOwner(at)
+	w := walk{todo: strings.Split(path, "/")}
+	wrong := w.enter("/")
+	for wrong == nil && len(w.todo) > 0 {
+		wrong = w.step()
+	}
+	return wrong
+}
+
+// walk is how far the way along a path has come.
+type walk struct {
+	at    string   // without links
+	open  bool     // others may write there: it is a sticky directory, where they can touch only what is theirs
+	todo  []string // the components that are left
+	links int
+}
+
+// step goes on by one component.
+func (w *walk) step() *Problem {
+	name := w.todo[0]
+	w.todo = w.todo[1:]
+	switch name {
+	case "", ".":
+		return nil
+	case "..":
+		return w.enter(filepath.Dir(w.at))
+	}
+	next := filepath.Join(w.at, name)
+	stat, wrong := checkOwner(next)
 	if wrong != nil {
 		return wrong
 	}
-	open := stat.Mode&writable != 0 // only the owner of an entry in this directory may exchange it
-	if open && stat.Mode&unix.S_ISVTX == 0 {
-		return changeable(at, stat)
+	kind := stat.Mode & unix.S_IFMT
+	if w.open && kind != unix.S_IFDIR {
+		// Others may have put it there as a hard link to something of root's.
+		return &Problem{Words: fmt.Sprintf("%s lies in %s, where everybody may write", next, w.at), Remedy: "move it"}
 	}
-	for len(todo) > 0 {
-		name := todo[0]
-		todo = todo[1:]
-		switch name {
-		case "", ".":
-			continue
-		case "..":
-			at, open = filepath.Dir(at), false
-			continue
-		}
-		next := filepath.Join(at, name)
-		stat, wrong := checkOwner(next)
-		if wrong != nil {
-			return wrong
-		}
-		kind := stat.Mode & unix.S_IFMT
-		if open && kind != unix.S_IFDIR {
-			// Others may have put it there as a hard link to something of root's.
-			return &Problem{Words: fmt.Sprintf("%s lies in %s, where everybody may write", next, at), Remedy: "move it"}
-		}
-		if kind == unix.S_IFLNK {
-			target, err := os.Readlink(next)
-			if links++; err != nil || links > maxLinks {
-				return &Problem{Words: fmt.Sprintf("the link %s leads nowhere", next)}
-			}
-			if filepath.IsAbs(target) {
-				at, open = "/", false
-			}
-			todo = append(strings.Split(target, "/"), todo...)
-			continue
-		}
-		open = stat.Mode&writable != 0
-		if open && (kind != unix.S_IFDIR || stat.Mode&unix.S_ISVTX == 0) {
-			return changeable(next, stat)
-		}
-		at = next
+	if kind == unix.S_IFLNK {
+		return w.follow(next)
+	}
+	return w.enter(next)
+}
+
+// follow goes on where a link points.
+func (w *walk) follow(link string) *Problem {
+	target, err := os.Readlink(link)
+	if w.links++; err != nil || w.links > maxLinks {
+		return &Problem{Words: fmt.Sprintf("the link %s leads nowhere", link)}
+	}
+	w.todo = append(strings.Split(target, "/"), w.todo...)
+	if filepath.IsAbs(target) {
+		return w.enter("/")
+	}
+	return nil
+}
+
+// enter goes to a directory, or to the file at the end.
+func (w *walk) enter(path string) *Problem {
+	stat, wrong := checkOwner(path)
+	if wrong != nil {
+		return wrong
+	}
+	w.at, w.open = path, stat.Mode&writable != 0
+	if w.open && (stat.Mode&unix.S_IFMT != unix.S_IFDIR || stat.Mode&unix.S_ISVTX == 0) {
+		return &Problem{Words: fmt.Sprintf("%s can be changed by others than its owner (mode %04o)", path, stat.Mode&0o7777),
+			Remedy: "chmod go-w " + path}
 	}
 	return nil
 }
@@ -157,9 +176,4 @@ func checkOwner(path string) (unix.Stat_t, *Problem) {
 			Remedy: "chown -h root " + path}
 	}
 	return stat, nil
-}
-
-func changeable(path string, stat unix.Stat_t) *Problem {
-	return &Problem{Words: fmt.Sprintf("%s can be changed by others than its owner (mode %04o)", path, stat.Mode&0o7777),
-		Remedy: "chmod go-w " + path}
 }

@@ -63,6 +63,7 @@ func TestUnsafe(t *testing.T) {
 		"sticky, foreign below": {[]func(*testing.T, *world){chmod(0o777|os.ModeSticky, ""), chown("resource.d")}, "DIR/resource.d belongs to user 12345, who could change what root runs: chown -h root DIR/resource.d"},
 		"link":                  {[]func(*testing.T, *world){link("DIR/a/b/../../real")}, ""},
 		"relative link":         {[]func(*testing.T, *world){link("../a/../real")}, ""},
+		"link into sticky":      {[]func(*testing.T, *world){link("../real"), chmod(0o777|os.ModeSticky, "")}, "DIR/real lies in DIR, where everybody may write: move it"},
 		"link to writable file": {[]func(*testing.T, *world){link("../real"), chmod(0o777, "real")}, "DIR/real can be changed by others than its owner (mode 0777): chmod go-w DIR/real"},
 		"link through writable": {[]func(*testing.T, *world){link("../a/b/../../real"), chmod(0o777, "a")}, "DIR/a can be changed by others than its owner (mode 0777): chmod go-w DIR/a"},
 		"foreign link":          {[]func(*testing.T, *world){link("../real"), chown("resource.d/db")}, "DIR/resource.d/db belongs to user 12345, who could change what root runs: chown -h root DIR/resource.d/db"},

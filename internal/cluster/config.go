@@ -22,7 +22,6 @@ type Config struct {
 	StrictStart  bool          // policy coldstart strict: after a boot, wait for the peer or the operator
 	TakeAnyway   bool          // policy partition take: silence alone is enough, as in Heartbeat 3.0.6
 	NoLease      bool          // the kernel has no nftables: level L0 below three seconds of dead time
-	LegacyWords  bool          // auto_failback was legacy or left out: it behaves as on
 }
 
 // Group is a resource group: started in order, stopped backwards, in one place.

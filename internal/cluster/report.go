@@ -187,9 +187,15 @@ func (m *Machine) unableWords(g *group) string {
 		return fmt.Sprintf("%s (counts for another %v; to forget it: lubdub cleanup %s)", g.failedWhy, round(g.failedUntil.Sub(m.now)), g.cfg.Name)
 	}
 	for _, r := range g.resources {
+		if r.state == unknown {
+			return fmt.Sprintf("%s still looks whether %s runs there; try again in a moment", m.cfg.Self, r.cfg.Name)
+		}
 		if r.cfg.Warm && r.state != running {
 			return fmt.Sprintf("%s does not run yet", r.cfg.Name)
 		}
+	}
+	if g.state == Stopping {
+		return stateWords[Stopping].means
 	}
 	return ""
 }

@@ -62,6 +62,7 @@ func drawSetup(r *rand.Rand) Setup {
 	s.Links = 1 + r.IntN(2)
 	s.Failback = r.IntN(2) == 0
 	s.Gateway = r.IntN(3) > 0
+	s.Strict = r.IntN(8) == 0
 	s.Groups = drawGroups(r)
 	for g := range s.Groups {
 		for i := range s.Groups[g].Resources {

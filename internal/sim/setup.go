@@ -40,6 +40,7 @@ type Setup struct {
 	Failback  bool
 	Groups    []cluster.Group
 	Gateway   bool // a third station talks on the front
+	Strict    bool // policy coldstart strict
 }
 
 // Tutorial is the cluster of the tutorial at the recommended times: a shared
@@ -73,6 +74,7 @@ func (s Setup) config(self, peer string) cluster.Config {
 		DeadTime:     s.DeadTime,
 		InitDead:     s.InitDead,
 		AutoFailback: s.Failback,
+		StrictStart:  s.Strict,
 		Groups:       s.Groups,
 		Digests:      []cluster.Digest{{File: "haresources", Sum: "5eed"}},
 	}

@@ -1,0 +1,143 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lubdub/internal/lab"
+)
+
+const (
+	// look is how often a condition is looked at while it is waited for.
+	look = 20 * time.Millisecond
+	// recent is the span in which the client must have been content to say that a node serves.
+	recent = 200 * time.Millisecond
+	// calm is how long nothing may happen at the end of each step: it shows that
+	// the step is over, and it is the control beside the next step's figures.
+	calm = time.Second
+	// settleLimit is for anything to come true: some dead times, on a slow machine.
+	settleLimit = 15 * time.Second
+)
+
+// evidence is what the client and the prober saw in a span.
+type evidence struct {
+	lab.Summary
+	calm       time.Duration // the longest gap in the calm before
+	path       []string      // who answered the client, in order, each once a turn
+	answering  []string      // MAC addresses that answered ARP in the calm behind
+	both       []lab.Span    // when two answered one question
+	questioned bool          // the prober heard anything at all
+}
+
+// gather looks at the span from an event to now; the last part of it is calm.
+func (w *world) gather(from, to time.Duration) evidence {
+	e := evidence{Summary: w.load.Summary(from, to), calm: w.load.Summary(from-calm, from).Gap.Duration()}
+	for _, r := range w.load.Requests(from, to) {
+		if r.Err == "" && (len(e.path) == 0 || e.path[len(e.path)-1] != r.Server) {
+			e.path = append(e.path, r.Server)
+		}
+	}
+	for _, a := range w.prober.Answers(to-calm, to) {
+		e.questioned = true
+		if !a.Announced && !slices.Contains(e.answering, a.MAC) {
+			e.answering = append(e.answering, a.MAC)
+		}
+	}
+	for _, s := range w.prober.Overlaps(from, to) {
+		// An answer that is late is counted with the next question: one question proves nothing.
+		if s.Duration() > probePace {
+			e.both = append(e.both, s)
+		}
+	}
+	return e
+}
+
+// outcome is what must come of a step.
+type outcome struct {
+	path   []*node       // who answers the client, in order
+	gap    time.Duration // the longest that the client may be without an answer
+	failed bool          // requests may fail
+}
+
+// wrong says what did not come as it must; nothing is good.
+func (o outcome) wrong(e evidence) []string {
+	var wrong []string
+	var want []string
+	for _, n := range o.path {
+		want = append(want, n.name)
+	}
+	last := o.path[len(o.path)-1]
+	if !slices.Equal(e.path, want) {
+		wrong = append(wrong, fmt.Sprintf("the client was answered by %s; it should be %s", turns(e.path), turns(want)))
+	}
+	if gap := e.Gap.Duration(); gap > o.gap {
+		wrong = append(wrong, fmt.Sprintf("the client waited %s; at most %s is good", milliseconds(gap), milliseconds(o.gap)))
+	}
+	if e.Failed > 0 && !o.failed {
+		wrong = append(wrong, fmt.Sprintf("%d requests failed; none should", e.Failed))
+	}
+	if !slices.Equal(e.answering, []string{last.mac}) {
+		wrong = append(wrong, fmt.Sprintf("ARP is answered by %s; it should be %s alone (%s)", strings.Join(e.answering, " and "), last.mac, last.name))
+	}
+	for _, s := range e.both {
+		wrong = append(wrong, "both nodes answered ARP, for "+milliseconds(s.Duration()))
+	}
+	return wrong
+}
+
+// served says that the client is content, and answered by this node alone.
+func (w *world) served(n *node) bool {
+	now := lab.Now()
+	s := w.load.Summary(now-recent, now)
+	return s.Failed == 0 && len(s.Servers) == 1 && s.Servers[n.name] >= int(recent/requestPace)/2
+}
+
+// until waits for a condition.
+func until(ctx context.Context, what string, holds func() bool) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, settleLimit, fmt.Errorf("not within %v: %s", settleLimit, what))
+	defer cancel()
+	for !holds() {
+		if err := pause(ctx, look); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pause lets time pass.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// turns says who answered, one after the other.
+func turns(names []string) string {
+	if len(names) == 0 {
+		return "nobody"
+	}
+	var out []string
+	for _, n := range names {
+		out = append(out, short(n))
+	}
+	return strings.Join(out, ", then ")
+}
+
+// short is a node's name without its domain.
+func short(name string) string {
+	name, _, _ = strings.Cut(name, ".")
+	return name
+}
+
+// milliseconds is a duration as all figures of the demo are printed.
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
+}

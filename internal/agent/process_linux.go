@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -129,10 +131,18 @@ func launch(cmd *exec.Cmd) (started <-chan error, done <-chan struct{}) {
 		err := cmd.Start()
 		begin <- err
 		if err == nil {
+			spareNoLonger(cmd.Process.Pid)
 			_ = cmd.Wait() // what it has to say is in ProcessState
 		}
 	}()
 	return begin, end
+}
+
+// spareNoLonger takes back that the kernel should spare a process when memory
+// runs out: the daemon is spared, what it starts is not. A process that is gone
+// already needs nothing.
+func spareNoLonger(pid int) {
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("0"), 0)
 }
 
 // endGroup ends a process group and says whether its first process is gone.

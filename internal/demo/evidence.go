@@ -35,7 +35,8 @@ type evidence struct {
 // gather looks at the span from an event to now; the last part of it is calm.
 func (w *world) gather(from, to time.Duration) evidence {
 	e := evidence{Summary: w.load.Summary(from, to), calm: w.load.Summary(from-calm, from).Gap.Duration()}
-	for _, r := range w.load.Requests(from, to) {
+	// The path begins with who answered before: a node that lost power answers nothing in the span itself.
+	for _, r := range w.load.Requests(from-calm/2, to) {
 		if r.Err == "" && (len(e.path) == 0 || e.path[len(e.path)-1] != r.Server) {
 			e.path = append(e.path, r.Server)
 		}

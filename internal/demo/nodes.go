@@ -110,7 +110,7 @@ func (w *world) configure(failback string) error {
 	for _, f := range files(failback) {
 		for _, n := range []*node{w.a, w.b} {
 			if err := n.WriteFile(configDir+f.name, f.text(w.secret), secretMode); err != nil {
-				return fmt.Errorf("write %s on %s: %w", f.name, n.Name(), err)
+				return fmt.Errorf("write %s on %s: %w", f.name, n.name, err)
 			}
 		}
 	}
@@ -160,12 +160,12 @@ func (n *node) start() (err error) {
 // stop asks the daemon to leave, and waits for its end.
 func (n *node) stop(ctx context.Context) error {
 	if err := n.daemon.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("stop lubdub on %s: %w", n.Name(), err)
+		return fmt.Errorf("stop lubdub on %s: %w", n.name, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
 	if err := n.daemon.Wait(ctx); err != nil {
-		return fmt.Errorf("stop lubdub on %s: %w", n.Name(), err)
+		return fmt.Errorf("stop lubdub on %s: %w", n.name, err)
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (n *node) stop(ctx context.Context) error {
 // boot gives the node its power back and starts the daemon.
 func (n *node) boot() error {
 	if n.daemon != nil {
-		return fmt.Errorf("%s has power", n.Name())
+		return fmt.Errorf("%s has power", n.name)
 	}
 	if err := n.PowerOn(); err != nil {
 		return err
@@ -187,7 +187,7 @@ func (n *node) lubdub(ctx context.Context, args ...string) (string, error) {
 	defer cancel()
 	out, err := n.Run(ctx, program, args...)
 	if err != nil {
-		return out, fmt.Errorf("lubdub %s on %s: %w", strings.Join(args, " "), n.Name(), err)
+		return out, fmt.Errorf("lubdub %s on %s: %w", strings.Join(args, " "), n.name, err)
 	}
 	return out, nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -74,9 +75,27 @@ func giveUp(keep map[uintptr]bool) error {
 	return nil
 }
 
-// credential returns whom the worker runs as; nil, when we are not root, for whom we are.
+// oneUser says that this user namespace knows no user but root, as one made
+// without rights does: then there is nobody to become.
+func oneUser() bool {
+	text, err := os.ReadFile("/proc/self/uid_map")
+	f := strings.Fields(string(text))
+	return err == nil && len(f) == 3 && f[2] == "1"
+}
+
+// forgetOOMScore takes back that the kernel should spare this process when
+// memory runs out: the daemon is spared, what it starts is not.
+func forgetOOMScore() error {
+	err := os.WriteFile("/proc/self/oom_score_adj", []byte("0"), 0)
+	if errors.Is(err, os.ErrPermission) {
+		return nil // it was not the daemon who set it
+	}
+	return err
+}
+
+// credential returns whom the worker runs as; nil, when we are not root or there is nobody else, for whom we are.
 func credential(name string) (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 || oneUser() {
 		return nil, nil
 	}
 	names := []string{name}

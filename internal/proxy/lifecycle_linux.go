@@ -117,6 +117,9 @@ func launchDetached(ctx context.Context, settings Settings, place Place) error {
 // RunDetached is the process that Start starts. It starts itself once more in a session of its own, so that the
 // supervisor is init's child and survives whoever called Start; the second one runs the supervisor.
 func RunDetached(ctx context.Context) error {
+	if err := forgetOOMScore(); err != nil {
+		return fmt.Errorf("proxy supervisor: %w", err)
+	}
 	text, err := io.ReadAll(io.LimitReader(os.Stdin, settingsLimit))
 	if err != nil {
 		return fmt.Errorf("proxy supervisor: read what to do: %w", err)

@@ -109,12 +109,16 @@ func (m *Machine) absorbSighted(in Sighted) {
 func (m *Machine) sight(g *group, mac string, reply bool) {
 	switch {
 	case mac == "" || m.isOwn(mac) || !g.state.serves() || !g.lease.held:
-	case !m.isPeer(mac):
+	case !m.isPeer(mac) && !m.mayBePeer(g):
 		m.defend(g, mac)
 	case m.unconfirmed(g):
 		m.meet(g, mac)
 	}
 }
+
+// mayBePeer says that a claim of unknown origin is taken for the peer's: it was
+// never heard, so its hardware address is not known. The preferred node keeps the group.
+func (m *Machine) mayBePeer(g *group) bool { return len(m.peer.macs) == 0 && !m.preferred(g) }
 
 // meet counts the sightings of a peer that serves too and cannot be heard.
 func (m *Machine) meet(g *group, mac string) {

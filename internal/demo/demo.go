@@ -66,16 +66,15 @@ func play(ctx context.Context, o Options) (err error) {
 			failed++
 		}
 	}
-	if o.Interactive != nil {
-		if err := w.prompt(ctx, &n, o.Interactive); err != nil {
-			return err
-		}
-	}
 	if failed > 0 {
-		return errors.Join(fmt.Errorf("%d steps did not go as they must", failed), w.logs(dir, o.Logs != ""))
+		err = errors.Join(fmt.Errorf("%d steps did not go as they must", failed), w.logs(dir, o.Logs != ""))
+	} else {
+		n.conclude(len(w.steps()), lab.Now()-began)
 	}
-	n.conclude(len(w.steps()), lab.Now()-began)
-	return nil
+	if o.Interactive != nil {
+		return errors.Join(err, w.prompt(ctx, &n, o.Interactive))
+	}
+	return err
 }
 
 // logDir is where the lab writes: a place of the user's, or the lab's own /run,
@@ -127,40 +126,16 @@ func (w *world) play(ctx context.Context, n *narrator, number int, s step) (good
 	to := lab.Now()
 	e := w.gather(from, to)
 	wrong := s.must.wrong(e)
-	words, err := last.words(ctx, number == 1)
+	words, err := s.words(ctx, last, number == 1)
 	if err != nil {
 		return false, err
 	}
-	n.report(e, words, wrong)
+	n.report(e, words, wrong); fmt.Fprintln(os.Stderr, "GAP", e.Gap.From-from, e.Gap.Duration())
 	return len(wrong) == 0, nil
 }
 
-// words are what lubdub itself says of it, by its own commands.
-func (n *node) words(ctx context.Context, status bool) ([][2]string, error) {
-	var all [][2]string
-	if status {
-		out, err := n.lubdub(ctx, "status", "-1")
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, [2]string{"status", firstLine(out)})
-	}
-	out, err := n.lubdub(ctx, "why", "web")
-	if err != nil {
-		return nil, err
-	}
-	return append(all, [2]string{"why", firstLine(out)}), nil
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return line
-}
-
-const (
-	// logTail is how much of each daemon's log is printed when something went wrong.
-	logTail = 30
-)
+// logTail is how much of each daemon's log is printed when something went wrong.
+const logTail = 30
 
 // logs is an error that shows the end of each daemon's log, or where the logs are.
 func (w *world) logs(dir string, kept bool) error {

@@ -44,7 +44,7 @@ func files(failback string) []file {
 			{was: "keepalive 2", now: "keepalive 250ms", why: "a heartbeat every quarter of a second"},
 			{was: "warntime 10", now: "warntime 1", why: "in proportion"},
 			{was: "deadtime 30", now: "deadtime 2", why: "a power loss is over in two seconds, not in thirty"},
-			{was: "initdead 120", now: "initdead 4", why: "nobody waits for a slow switch here"},
+			{was: "initdead 120", now: "initdead 10", why: "this switch needs no minutes to come up; and nobody waits when both nodes are there"},
 			same("udpport 694"),
 			same("crm no"),
 			failbackLine(failback),
@@ -63,7 +63,7 @@ func files(failback string) []file {
 		{"lubdub.conf", []line{
 			{now: "name 192.0.2.100 web", why: "a name for the group"},
 			{now: "proxy web listen=192.0.2.100:80 backend=http://192.0.2.80:80", why: "what the built-in proxy does"},
-			{now: "monitor web interval=1s", why: "asked every second whether all runs, not every ten"},
+			{now: "monitor web interval=1s", why: "asked each second whether all runs, not every ten"},
 		}},
 	}
 }

@@ -36,7 +36,7 @@ const (
 	requestPace = 5 * time.Millisecond
 	// patience is how long the client waits for one answer. Longer ones would be
 	// answered by the kernel's second attempt to connect, and hide an outage.
-	patience  = 300 * time.Millisecond
+	patience = 300 * time.Millisecond
 	probePace = 10 * time.Millisecond
 
 	// orderTime is for one command; they answer in milliseconds.
@@ -172,9 +172,6 @@ func (n *node) stop(ctx context.Context) error {
 
 // boot gives the node its power back and starts the daemon.
 func (n *node) boot() error {
-	if n.daemon != nil {
-		return fmt.Errorf("%s has power", n.name)
-	}
 	if err := n.PowerOn(); err != nil {
 		return err
 	}

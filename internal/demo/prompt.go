@@ -24,9 +24,10 @@ heal                               put all cables back
 kill                               kill -9 of the proxy's worker on the node that serves
 power off NODE | power on NODE     NODE is proxy01 or proxy02
 status, why                        what lubdub says
-quit`
+wait                               four seconds: two deadtimes
+quit                               Enter alone shows what the client sees`
 
-// prompt lets a person break things. Enter alone shows what the client sees.
+// prompt lets a person break things.
 func (w *world) prompt(ctx context.Context, n *narrator, in *os.File) error {
 	fmt.Fprintf(n.out, "\n%s\n%s\n", n.paint(bold, "Your turn."), promptHelp)
 	lines := bufio.NewReader(in)
@@ -41,7 +42,7 @@ func (w *world) prompt(ctx context.Context, n *narrator, in *os.File) error {
 			return err
 		}
 		if err := w.obey(ctx, n, strings.Fields(text)); err != nil {
-			n.sentence("", "", err.Error())
+			fmt.Fprintln(n.out, err)
 		}
 		s := w.load.Summary(from, lab.Now())
 		n.labelled("client", fmt.Sprintf("since the last command: longest gap %s, %d of %d requests failed; now served by %s",
@@ -86,11 +87,27 @@ func (w *world) obey(ctx context.Context, n *narrator, words []string) error {
 	case "power off":
 		return chosen.powerOff()
 	case "power on":
-		return chosen.boot()
+		return w.powerOn(ctx, chosen)
+	case "wait":
+		return pause(ctx, 2*deadTime)
 	case "status", "why":
 		return w.say(ctx, n, order)
 	}
 	return errors.New(promptHelp)
+}
+
+// powerOn boots a node, and waits until its daemon answers.
+func (w *world) powerOn(ctx context.Context, n *node) error {
+	if n.daemon != nil {
+		return fmt.Errorf("%s has power", short(n.name))
+	}
+	if err := n.boot(); err != nil {
+		return err
+	}
+	return until(ctx, "lubdub answers on "+short(n.name), func() bool {
+		_, ok := n.status(ctx)
+		return ok
+	})
 }
 
 // named is the node that a command names, else the one that served last.

@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
 const (
 	// smooth bounds the client's longest gap when nothing goes wrong or all is planned: a few paces, on a busy machine.
 	smooth = 200 * time.Millisecond
-	// restored bounds it when the resource dies and is started again in place.
-	restored = time.Second
+	// respawned bounds it when the proxy's worker dies: its supervisor starts another at once.
+	respawned = 500 * time.Millisecond
+	// restored bounds it when all of the proxy dies: the monitor's interval, and a start.
+	restored = 2 * time.Second
 	// takenOver bounds it after a power loss: the dead time, and what a busy machine adds.
 	takenOver = deadTime + time.Second
 	// confirmTime is how long the preferred node must be there before a group goes home: by then auto_failback would have acted.
@@ -26,6 +29,8 @@ type step struct {
 	hold  time.Duration // at least so long it is watched
 	pair  bool          // both nodes run at the end
 	must  outcome
+	tells *node // who is asked why: who gave the group away knows the reason; nil: who serves
+	stays bool  // of what why says, what holds the group is of interest, not what brought it
 }
 
 // steps are the demo.
@@ -44,7 +49,7 @@ func (w *world) steps() []step {
 			title: short(nameA) + " comes back, auto_failback no",
 			tell:  []string{"Watched for more than two deadtimes: nothing may move."},
 			do:    func(context.Context) error { return a.boot() },
-			hold:  confirmTime + deadTime, pair: true,
+			hold:  confirmTime + deadTime, pair: true, stays: true,
 			must: outcome{path: []*node{b}, gap: smooth},
 		},
 		w.changeFailback(),
@@ -62,7 +67,7 @@ func (w *world) steps() []step {
 				}
 				return until(ctx, short(nameA)+" serves again", func() bool { return w.served(a) })
 			},
-			hold: confirmTime + deadTime, pair: true,
+			hold: confirmTime + deadTime, pair: true, tells: b,
 			must: outcome{path: []*node{b, a}, gap: smooth},
 		},
 	)
@@ -85,24 +90,31 @@ func (w *world) first() []step {
 			must: outcome{path: []*node{a}, gap: smooth},
 		},
 		{
-			title: "the service dies: kill -9 of the proxy's worker on " + short(nameA),
+			title: "kill -9 of the proxy's worker on " + short(nameA),
+			tell:  []string{"Its supervisor keeps the sockets open and starts another at once."},
 			do:    a.killWorker, pair: true,
+			must: outcome{path: []*node{a}, gap: respawned, failed: true},
+		},
+		{
+			title: "kill -9 of the whole proxy on " + short(nameA),
+			tell:  []string{"Nobody is left to start it but lubdub, whose monitor asks each second."},
+			do:    a.killProxy, pair: true,
 			must: outcome{path: []*node{a}, gap: restored, failed: true},
 		},
 		{
 			title: "planned: lubdub standby on " + short(nameA),
-			do:    order(a, "standby"), pair: true,
+			do:    order(a, "standby"), pair: true, tells: a,
 			must: outcome{path: []*node{a, b}, gap: smooth},
 		},
 		{
 			title: "lubdub online on " + short(nameA),
 			tell:  []string{"It may serve again, and auto_failback is no: nothing may move."},
-			do:    order(a, "online"), hold: calm, pair: true,
+			do:    order(a, "online"), hold: calm, pair: true, stays: true,
 			must: outcome{path: []*node{b}, gap: smooth},
 		},
 		{
 			title: "planned: lubdub move web " + short(nameA),
-			do:    order(b, "move", "web", nameA), pair: true,
+			do:    order(b, "move", "web", nameA), pair: true, tells: b,
 			must: outcome{path: []*node{b, a}, gap: smooth},
 		},
 	}
@@ -124,7 +136,7 @@ func (w *world) changeFailback() step {
 			}
 			return w.restart(ctx, w.b, w.a)
 		},
-		pair: true,
+		pair: true, tells: w.b,
 		must: outcome{path: []*node{w.b, w.a}, gap: smooth},
 	}
 }
@@ -145,33 +157,53 @@ func (n *node) powerOff() error {
 	return n.PowerOff()
 }
 
+// processes are those of the proxy, by the ids that they have on the node.
+type processes struct{ Supervisor, Worker int }
+
+// proxy asks the proxy which processes it has.
+func (n *node) proxy(ctx context.Context) (p processes, err error) {
+	out, err := n.lubdub(ctx, "proxy", "status", "web", "--json")
+	if err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal([]byte(out), &p); err != nil {
+		return p, fmt.Errorf("read the proxy's status on %s: %w", n.name, err)
+	}
+	return p, nil
+}
+
 // killWorker kills the process that serves, and waits until there is another.
 func (n *node) killWorker(ctx context.Context) error {
-	old, err := n.worker(ctx)
+	old, err := n.proxy(ctx)
 	if err != nil {
 		return err
 	}
-	// The shell's own kill: process ids on the node are not ours.
-	if _, err := n.Run(ctx, "/bin/sh", "-c", fmt.Sprintf("kill -9 %d", old)); err != nil {
+	if err := n.kill(ctx, old.Worker); err != nil {
 		return err
 	}
 	return until(ctx, "another worker serves", func() bool {
-		fresh, err := n.worker(ctx)
-		return err == nil && fresh != 0 && fresh != old
+		fresh, err := n.proxy(ctx)
+		return err == nil && fresh.Worker != 0 && fresh.Worker != old.Worker
 	})
 }
 
-// worker asks the proxy which process serves; 0: none.
-func (n *node) worker(ctx context.Context) (int, error) {
-	out, err := n.lubdub(ctx, "proxy", "status", "web", "--json")
+// killProxy kills all of the proxy, and waits until there is another.
+func (n *node) killProxy(ctx context.Context) error {
+	old, err := n.proxy(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	var said struct {
-		Worker int `json:"worker"`
+	if err := n.kill(ctx, old.Supervisor, old.Worker); err != nil {
+		return err
 	}
-	if err := json.Unmarshal([]byte(out), &said); err != nil {
-		return 0, fmt.Errorf("read the proxy's status on %s: %w", n.name, err)
-	}
-	return said.Worker, nil
+	return until(ctx, "another proxy serves", func() bool {
+		fresh, err := n.proxy(ctx)
+		return err == nil && fresh.Worker != 0 && fresh.Supervisor != old.Supervisor
+	})
+}
+
+// kill kills processes by a shell of the node, for their ids are the node's own.
+func (n *node) kill(ctx context.Context, ids ...int) error {
+	_, err := n.Run(ctx, "/bin/sh", "-c", "kill -9 "+strings.Trim(fmt.Sprint(ids), "[]"))
+	return err
 }

@@ -32,7 +32,8 @@ type judge struct {
 type record struct {
 	answers  []bool
 	silent   []promise
-	granted  []uint64 // the newest Entitle of this life, by group
+	granted  []uint64        // the newest Entitle of this life, by group
+	state    []cluster.State // what its newest beat said
 	voiced   []time.Duration
 	known    [][]verdict
 	adopted  bool // this life may have found something running
@@ -69,7 +70,7 @@ func (j *judge) open(w *World) {
 		r := &j.nodes[i]
 		n := len(w.setup.Groups)
 		r.answers, r.voiced = make([]bool, n), make([]time.Duration, n)
-		r.silent, r.granted = make([]promise, n), make([]uint64, n)
+		r.silent, r.granted, r.state = make([]promise, n), make([]uint64, n), make([]cluster.State, n)
 		r.known = make([][]verdict, n)
 		for g := range w.setup.Groups {
 			r.known[g] = make([]verdict, len(w.setup.Groups[g].Resources))

@@ -17,7 +17,7 @@ func (j *judge) started(d *daemon, saved cluster.Saved) {
 	r := &j.nodes[d.n.id]
 	for g := range r.known {
 		clear(r.known[g])
-		r.silent[g], r.granted[g] = promise{}, 0
+		r.silent[g], r.granted[g], r.state[g] = promise{}, 0, cluster.Stopped
 	}
 	r.adopted = saved.SameBoot
 	r.actions = 0
@@ -52,7 +52,7 @@ func (j *judge) sent(d *daemon, b cluster.Beat) {
 		if silent && n.answering(g) {
 			w.fail("K3", "%s says that %s is silent here (%v), and its kernel answers", n.name, said.Name, said.State)
 		}
-		r.silent[g] = promise{silent, n.lives, r.granted[g]}
+		r.silent[g], r.state[g] = promise{silent, n.lives, r.granted[g]}, said.State
 	}
 	if second := w.now / time.Second; second != r.second {
 		r.second, r.beats = second, 0
@@ -110,7 +110,9 @@ func (j *judge) ran(d *daemon, o cluster.Run, g, r int) {
 		}
 	case cluster.Stop:
 		for k := r + 1; k < len(resources); k++ {
-			if known[k] == saidRunning && !resources[k].Warm {
+			// In a restart in place the address stays; on the way down it goes first.
+			stays := isAddress(resources[k]) && j.nodes[n.id].state[g] != cluster.Stopping
+			if known[k] == saidRunning && !resources[k].Warm && !stays {
 				w.fail("I4", "%s stops %s before %s", n.name, o.Resource, resources[k].Name)
 			}
 		}

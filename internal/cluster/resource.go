@@ -356,7 +356,13 @@ func (m *Machine) monitorEnded(g *group, r *resource, in Outcome) {
 		}
 	}
 	if g.state == Mute {
-		return // its silence is our doing: failures while mute do not count (rule K1)
+		// Its silence may be our doing: failures while mute do not count (rule K1).
+		// What does not run at all is started in its order when the group may answer again.
+		if in.Result == NotRunning {
+			r.become(failed, m.now)
+			g.redo(r)
+		}
+		return
 	}
 	if r.state != running && !first || g.state == Stopping {
 		return
@@ -365,25 +371,29 @@ func (m *Machine) monitorEnded(g *group, r *resource, in Outcome) {
 	cause := m.emit(Event{Kind: "resource", Level: Warning, Group: g.cfg.Name, Resource: r.cfg.Name, Cause: g.cause,
 		Words: fmt.Sprintf("%s of %s failed on %s: %s", r.cfg.Name, g.cfg.Name, m.cfg.Self, in.Words), Lines: in.Lines})
 	r.become(failed, m.now)
-	r.unclean = true
 	r.lookAt = m.now
+	g.redo(r)
 	m.countFailure(g, r, cause)
 	if g.state == Running {
 		m.restart(g, r, cause)
 	}
 }
 
-// restart repairs a running group in place: the failed resource and those after
-// it. An address stays where it is: to take it away would only add to the
-// outage, and a silent address is one that the other node may take.
-func (m *Machine) restart(g *group, r *resource, cause uint64) {
+// redo marks a resource, and those after it, to be stopped before the next
+// start. What is warm stays, and so does an address: to take it away would only
+// add to the outage, and a silent address is one that the other node may take.
+func (g *group) redo(r *resource) {
 	after := false
 	for _, s := range g.resources {
-		if after && !s.cfg.Warm && !s.cfg.isAddress() && s.state != stopped {
+		if s == r || after && !s.cfg.Warm && !s.cfg.isAddress() && s.state != stopped {
 			s.unclean = true
 		}
 		after = after || s == r
 	}
+}
+
+// restart repairs a running group in place: the failed resource and those after it.
+func (m *Machine) restart(g *group, r *resource, cause uint64) {
 	m.enter(g, Starting, Event{Cause: cause, Resource: r.cfg.Name,
 		Words: fmt.Sprintf("%s of %s is restarted on %s", r.cfg.Name, g.cfg.Name, m.cfg.Self)})
 }

@@ -130,7 +130,7 @@ func (w *world) play(ctx context.Context, n *narrator, number int, s step) (good
 	if err != nil {
 		return false, err
 	}
-	n.report(e, words, wrong); fmt.Fprintln(os.Stderr, "GAP", e.Gap.From-from, e.Gap.Duration())
+	n.report(e, words, wrong)
 	return len(wrong) == 0, nil
 }
 

@@ -94,10 +94,10 @@ func (n *narrator) announce(number int, s step) {
 
 // report says what came of a step.
 func (n *narrator) report(e evidence, words [][2]string, wrong []string) {
-	n.labelled("client", fmt.Sprintf("outage %s (calm %s), %d of %d requests failed; answered by %s",
+	n.client(fmt.Sprintf("outage %7s   calm %5s   failed %3d of %-4d   answered by %s",
 		milliseconds(e.Gap.Duration()), milliseconds(e.calm), e.Failed, e.Requests, turns(e.path)))
 	for _, w := range words {
-		n.labelled(w[0], w[1])
+		n.told(w[0], w[1])
 	}
 	if len(wrong) == 0 {
 		fmt.Fprintf(n.out, "%s%s\n", indent, n.paint(green, "good"))
@@ -107,12 +107,18 @@ func (n *narrator) report(e evidence, words [][2]string, wrong []string) {
 	}
 }
 
-func (n *narrator) labelled(label, text string) {
+// told prints a sentence of lubdub's with the command that said it.
+func (n *narrator) told(label, text string) {
 	margin := indent + fmt.Sprintf("%-*s", labelWidth, label)
 	for _, line := range wrap(text, pageWidth-utf8.RuneCountInString(margin)) {
 		fmt.Fprintln(n.out, margin+line)
 		margin = indent + strings.Repeat(" ", labelWidth)
 	}
+}
+
+// client prints figures, as they are aligned.
+func (n *narrator) client(figures string) {
+	fmt.Fprintf(n.out, "%s%-*s%s\n", indent, labelWidth, "client", figures)
 }
 
 // conclude ends the demo.

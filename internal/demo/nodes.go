@@ -36,7 +36,7 @@ const (
 	requestPace = 5 * time.Millisecond
 	// patience is how long the client waits for one answer. Longer ones would be
 	// answered by the kernel's second attempt to connect, and hide an outage.
-	patience = 300 * time.Millisecond
+	patience  = 500 * time.Millisecond
 	probePace = 10 * time.Millisecond
 
 	// orderTime is for one command; they answer in milliseconds.

@@ -45,7 +45,7 @@ func (w *world) prompt(ctx context.Context, n *narrator, in *os.File) error {
 			fmt.Fprintln(n.out, err)
 		}
 		s := w.load.Summary(from, lab.Now())
-		n.labelled("client", fmt.Sprintf("since the last command: longest gap %s, %d of %d requests failed; now served by %s",
+		n.client(fmt.Sprintf("outage %7s   failed %3d of %-4d   now answered by %s   (since the last command)",
 			milliseconds(s.Gap.Duration()), s.Failed, s.Requests, w.nowServed()))
 		from = lab.Now()
 	}

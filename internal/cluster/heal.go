@@ -72,7 +72,7 @@ func (m *Machine) yieldTo(g *group, rule, why string) {
 // its own address each keepalive: the front network may know of another owner (rule H2).
 // An owner who meets another one in its heartbeats announces too.
 func (m *Machine) confirm(g *group) {
-	if !g.state.serves() || !g.lease.held || g.lease.until == 0 || !g.cfg.addressed() {
+	if !g.state.serves() || !m.holds(g) || !g.cfg.addressed() {
 		return
 	}
 	double := m.peer.echoes && m.said(g).State.serves()
@@ -164,7 +164,7 @@ var announceAfter = [...]time.Duration{0, 200 * time.Millisecond, time.Second, 2
 
 // announce sends the announcements that are due.
 func (m *Machine) announce(g *group) {
-	if !g.state.serves() || !g.lease.held || g.lease.quiet || g.announceAt == 0 {
+	if !g.state.serves() || !m.holds(g) || g.lease.quiet || g.announceAt == 0 {
 		return
 	}
 	for g.announced < len(announceAfter) {

@@ -45,6 +45,11 @@ func (m *Machine) confirmed(g *group) Time {
 	return max(until, g.adopted)
 }
 
+// fresh says that the peer's word is of now: what it last confirmed of ours was
+// sent so recently that it still counts. Old heartbeats that were waiting in a
+// socket while this daemon was frozen are not.
+func (m *Machine) fresh() bool { return m.now < m.peer.echoed.Add(m.yield()) }
+
 // entitlement is until when this node may serve the group, and by which rule.
 func (m *Machine) entitlement(g *group) (until Time, rule string) {
 	solo := m.now.Add(m.yield())
@@ -152,6 +157,9 @@ func (m *Machine) revoke(g *group) {
 	}
 	g.lease.held = false
 }
+
+// holds says that the kernel lets the address be served at this moment.
+func (m *Machine) holds(g *group) bool { return g.lease.held && m.now < g.lease.until }
 
 // silent says that the kernel does not answer for the address: it has
 // acknowledged the revocation (rule K3), or every lease it was given has ended.

@@ -194,8 +194,8 @@ func (m *Machine) decide() {
 
 // judge decides about one group.
 func (m *Machine) judge(g *group) {
-	m.heal(g)
 	m.entitle(g)
+	m.heal(g)
 	m.place(g)
 	m.advance(g)
 	m.announce(g)

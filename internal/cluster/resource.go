@@ -344,16 +344,9 @@ func (m *Machine) monitorEnded(g *group, r *resource, in Outcome) {
 		r.become(running, m.now)
 		return
 	}
-	if first {
-		// A resource that is not there yet may not even have an agent that can say so.
-		r.become(stopped, m.now)
-		r.lookAt = m.now
-		if in.Result != NotRunning {
-			r.note(in)
-		}
-		if !g.state.owns() {
-			return
-		}
+	if first && !g.state.owns() {
+		m.foundDown(r, in)
+		return
 	}
 	if g.state == Mute {
 		// Its silence may be our doing: failures while mute do not count (rule K1).
@@ -361,6 +354,8 @@ func (m *Machine) monitorEnded(g *group, r *resource, in Outcome) {
 		if in.Result == NotRunning {
 			r.become(failed, m.now)
 			g.redo(r)
+		} else {
+			r.become(running, m.now)
 		}
 		return
 	}
@@ -377,6 +372,23 @@ func (m *Machine) monitorEnded(g *group, r *resource, in Outcome) {
 	if g.state == Running {
 		m.restart(g, r, cause)
 	}
+}
+
+// foundDown takes in what the first look on a node that is not owner found. A
+// monitor that fails does not know: what may run is stopped, to be sure.
+func (m *Machine) foundDown(r *resource, in Outcome) {
+	r.lookAt = m.now
+	if in.Result == NotRunning {
+		r.become(stopped, m.now)
+		return
+	}
+	r.note(in)
+	if in.Result == Unusable {
+		r.become(stopped, m.now) // without an agent nobody started it, and its start will say so
+		return
+	}
+	r.become(failed, m.now)
+	r.unclean = true
 }
 
 // redo marks a resource, and those after it, to be stopped before the next

@@ -41,7 +41,7 @@ func (m *Machine) acquire(g *group) {
 	case m.peer.is == up && said.State != Stopped && !(said.State == Quiet && said.Offer):
 		// The peer has it, or is not done with it.
 	case m.peer.is == up && said.Offer && g.state == Stopped:
-		if m.able(g) {
+		if m.able(g) && m.fresh() {
 			m.takeOffer(g, said)
 			return
 		}
@@ -77,7 +77,7 @@ func (m *Machine) setClaim(g *group, claim bool) {
 
 // stands says that the claim was heard and not contradicted (rule C1).
 func (m *Machine) stands(g *group, said GroupBeat) bool {
-	return g.claimSeq > 0 && m.peer.echoes && m.peer.beat.Echo.Seq >= g.claimSeq &&
+	return g.claimSeq > 0 && m.peer.echoes && m.fresh() && m.peer.beat.Echo.Seq >= g.claimSeq &&
 		said.State == Stopped && !said.Offer && (!said.Claim || m.preferred(g))
 }
 

@@ -397,7 +397,7 @@ func (d *daemon) before(in cluster.Input) {
 		if seq, ok := d.announces[in.Group]; ok && seq == in.Seq {
 			delete(d.announces, in.Group)
 			if in.State == cluster.Granted {
-				d.fronts.announceAll(in.Group)
+				d.fronts.announceAll(in.Group, d.until[in.Group])
 			}
 		}
 	case cluster.Outcome:
@@ -424,7 +424,7 @@ func (d *daemon) perform(o cluster.Output) {
 	case cluster.Probe:
 		d.actions.running.Go(func() { d.loop.tell(ctx, d.fronts.probe(ctx, o)) })
 	case cluster.Announce:
-		d.fronts.announceAll(o.Group)
+		d.fronts.announceAll(o.Group, d.until[o.Group])
 	case cluster.Save:
 		d.store.save(o.Saved)
 	case cluster.Reply:

@@ -28,8 +28,15 @@ type front struct {
 	name     string
 	net      *vip.Front
 	groups   map[netip.Addr]string
-	announce chan netip.Addr
+	announce chan announcement
 	rival    atomic.Pointer[sighting] // the last foreign probe
+}
+
+// announcement is due until the lease ends: it is sent as a raw frame, which the
+// kernel's gate does not see.
+type announcement struct {
+	addr  netip.Addr
+	until cluster.Time
 }
 
 type sighting struct {
@@ -60,7 +67,7 @@ func openFronts(cfg cluster.Config) (*fronts, error) {
 					f.close()
 					return nil, err
 				}
-				ft = &front{name: r.Interface, net: net, groups: map[netip.Addr]string{}, announce: make(chan netip.Addr, announceQueue)}
+				ft = &front{name: r.Interface, net: net, groups: map[netip.Addr]string{}, announce: make(chan announcement, announceQueue)}
 				f.byName[r.Interface] = ft
 			}
 			for _, a := range r.Addresses {
@@ -104,11 +111,12 @@ func (f *fronts) of(group string) map[netip.Addr]*front {
 	return found
 }
 
-// announceAll queues an announcement of each address of a group. It does not wait.
-func (f *fronts) announceAll(group string) {
+// announceAll queues an announcement of each address of a group, to be sent
+// while the lease runs. It does not wait.
+func (f *fronts) announceAll(group string, until cluster.Time) {
 	for a, ft := range f.of(group) {
 		select {
-		case ft.announce <- a:
+		case ft.announce <- announcement{a, until}:
 		default: // a queue this long means that none of them gets out
 		}
 	}
@@ -146,10 +154,13 @@ func (ft *front) run(ctx context.Context, l *loop) {
 				l.tell(ctx, cluster.FrontChanged{Interface: ft.name, Carrier: now})
 			}
 		case a := <-ft.announce:
-			err := ft.net.Announce(a)
+			if cluster.Time(vip.Boottime()) >= a.until {
+				continue
+			}
+			err := ft.net.Announce(a.addr)
 			if err != nil && !troubled {
-				l.tell(ctx, cluster.Noted{Level: cluster.Warning, Kind: "front", Group: ft.groups[a],
-					Words: fmt.Sprintf("announce %s on %s: %v", a, ft.name, err)})
+				l.tell(ctx, cluster.Noted{Level: cluster.Warning, Kind: "front", Group: ft.groups[a.addr],
+					Words: fmt.Sprintf("announce %s on %s: %v", a.addr, ft.name, err)})
 			}
 			troubled = err != nil
 		case s, ok := <-ft.net.Sightings():

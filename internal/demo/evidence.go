@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -82,7 +83,8 @@ func (o outcome) wrong(e evidence) []string {
 		wrong = append(wrong, fmt.Sprintf("%d requests failed; none should", e.Failed))
 	}
 	if !slices.Equal(e.answering, []string{last.mac}) {
-		wrong = append(wrong, fmt.Sprintf("ARP is answered by %s; it should be %s alone (%s)", strings.Join(e.answering, " and "), last.mac, last.name))
+		wrong = append(wrong, fmt.Sprintf("ARP is answered by %s; it should be %s alone (%s)",
+			cmp.Or(strings.Join(e.answering, " and "), "nobody"), last.mac, short(last.name)))
 	}
 	for _, s := range e.both {
 		wrong = append(wrong, "both nodes answered ARP, for "+milliseconds(s.Duration()))

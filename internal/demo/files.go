@@ -20,6 +20,15 @@ type line struct {
 	why string // it differs; empty: it does not
 }
 
+// replaced is what the tutorial has in place of it, without the words that stayed.
+func (l line) replaced() string {
+	was, now := strings.Fields(l.was), strings.Fields(l.now)
+	for len(was) > 0 && len(now) > 0 && was[0] == now[0] {
+		was, now = was[1:], now[1:]
+	}
+	return strings.Join(was, " ")
+}
+
 // same is a line as the tutorial has it.
 func same(text string) line { return line{was: text, now: text} }
 

@@ -52,12 +52,12 @@ Both run 'lubdub run' with the tutorial's files. These lines differ:
 			if l.why == "" {
 				continue
 			}
-			was := ""
-			if l.was != "" && f.name != "haresources" {
-				was = "; was: " + l.was
+			why := l.why
+			if was := l.replaced(); was != "" {
+				why = "was " + was + "; " + why
 			}
 			fmt.Fprintf(n.out, "%s%-12s %s\n", indent, name, l.now)
-			n.sentence(indent+strings.Repeat(" ", 13)+"  ", n.colourOf(faint), l.why+was)
+			n.sentence(indent+strings.Repeat(" ", 13)+"  ", n.colourOf(faint), why)
 			name = ""
 		}
 	}

@@ -61,6 +61,7 @@ type world struct {
 	load   *lab.Load
 	prober *lab.Prober
 	web    *http.Server
+	ended  chan struct{} // closed when the web server has ended
 }
 
 func networks() []lab.Network {
@@ -101,6 +102,7 @@ func (w *world) close() error {
 	var err error
 	if w.web != nil {
 		err = w.web.Close()
+		<-w.ended
 	}
 	return errors.Join(err, w.lab.Close())
 }
@@ -134,7 +136,11 @@ func (w *world) serve() error {
 		rw.Header().Set("X-Served-By", through[from])
 		fmt.Fprintln(rw, "lub-dub")
 	})}
-	go func() { _ = w.web.Serve(l) }() // it ends with Close, and says so
+	w.ended = make(chan struct{})
+	go func() {
+		defer close(w.ended)
+		_ = w.web.Serve(l) // it ends with Close, and says so
+	}()
 	return nil
 }
 
@@ -203,36 +209,31 @@ func (n *node) status(ctx context.Context) (s api.Status, ok bool) {
 	return s, err == nil
 }
 
-// settled says that both daemons hear each other on every link, that owner runs
-// the group and that the other could take it. It is asked to know when to go on.
+// settled says that both daemons are at ease, with owner as the owner. It is asked to know when to go on.
 func (w *world) settled(ctx context.Context, owner *node) bool {
 	for _, n := range []*node{w.a, w.b} {
 		s, ok := n.status(ctx)
-		if !ok || s.Peer.Membership != "up" || len(s.Groups) != 1 {
+		if !ok || !atEase(s) || n == owner && s.Groups[0].State != "running" {
 			return false
-		}
-		for _, l := range s.Links {
-			if !l.Up || !l.Peer {
-				return false
-			}
-		}
-		g := s.Groups[0]
-		if n == owner && g.State != "running" {
-			return false
-		}
-		for _, r := range g.Resources {
-			if strings.Contains(r.Name, "proxy") && r.State != "running" {
-				return false
-			}
 		}
 	}
 	return true
 }
 
-// other is the node that n is not.
-func (w *world) other(n *node) *node {
-	if n == w.a {
-		return w.b
+// atEase says that a daemon and the other hear each other on every link, and that its proxy runs: warm, or serving.
+func atEase(s api.Status) bool {
+	if s.Peer.Membership != "up" || len(s.Groups) != 1 {
+		return false
 	}
-	return w.a
+	for _, l := range s.Links {
+		if !l.Up || !l.Peer {
+			return false
+		}
+	}
+	for _, r := range s.Groups[0].Resources {
+		if r.Name == "lubdub-proxy" && r.State != "running" {
+			return false
+		}
+	}
+	return true
 }

@@ -188,15 +188,19 @@ func (n *node) die(g, r int) {
 	n.w.answered(g)
 }
 
+// restoreTime is within what the daemon's watch puts a removed address back.
+const restoreTime = 100 * time.Millisecond
+
 // strip is another program that removes an address; the daemon's watch puts it back.
 func (n *node) strip(g, r int) {
 	n.runs[g][r] = false
+	n.stripped = n.w.now
 	n.w.answered(g)
 	d := n.daemon
 	if d == nil || !d.placed[g][r] {
 		return
 	}
-	d.later(between(n.w.sched, time.Millisecond, 100*time.Millisecond), func() {
+	d.later(between(n.w.sched, time.Millisecond, restoreTime), func() {
 		if d.placed[g][r] && n.powered {
 			n.runs[g][r] = true
 			n.w.answered(g)

@@ -139,7 +139,9 @@ func (j *judge) rises(n *node, g int) {
 	l := &j.groups[g]
 	if l.server >= 0 && l.server != n.id {
 		l.moves++
-		j.voice(n, g)
+		if w.now-n.stripped > restoreTime {
+			j.voice(n, g)
+		}
 	}
 	l.server = n.id
 }

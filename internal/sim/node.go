@@ -9,23 +9,24 @@ import (
 // node is one machine: power, a kernel that runs on when the daemon does not,
 // a disk that survives, and the truth about what runs.
 type node struct {
-	w       *World
-	id      int
-	name    string
-	mac     string
-	powered bool
-	boots   int
-	clock   clock
-	ppm     int64
-	kernel  kernel
-	runs    [][]bool // by group and resource: it runs here; for an address: it is there
-	daemon  *daemon  // nil: none
-	lives   int
-	disk    disk
-	moods   [][]mood
-	lied    [][]bool      // its agent said stopped, and it was not: no core can know
-	back    time.Duration // how long after an exit the supervisor starts the daemon again
-	standby bool          // an operator's wish that the core has confirmed
+	w        *World
+	id       int
+	name     string
+	mac      string
+	powered  bool
+	boots    int
+	clock    clock
+	ppm      int64
+	kernel   kernel
+	runs     [][]bool // by group and resource: it runs here; for an address: it is there
+	daemon   *daemon  // nil: none
+	lives    int
+	disk     disk
+	moods    [][]mood
+	lied     [][]bool      // its agent said stopped, and it was not: no core can know
+	back     time.Duration // how long after an exit the supervisor starts the daemon again
+	stripped time.Duration // when another program last removed an address
+	standby  bool          // an operator's wish that the core has confirmed
 }
 
 // disk is what the daemon saved.
@@ -39,6 +40,7 @@ type disk struct {
 func newNode(w *World, id int) *node {
 	n := &node{w: w, id: id, name: "ab"[id : id+1]}
 	n.mac = "mac-" + n.name
+	n.stripped = never
 	n.ppm = w.plan.Int64N(1001) - 500
 	n.kernel.open(len(w.setup.Groups))
 	for _, g := range w.setup.Groups {

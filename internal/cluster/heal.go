@@ -26,7 +26,7 @@ func (m *Machine) heal(g *group) {
 // that cannot hear us cannot know of it.
 func (m *Machine) obey(g *group) {
 	switch {
-	case !m.intended(g) || !m.unconfirmed(g):
+	case !m.intended(g) || !m.unconfirmed():
 	case g.state.serves():
 		m.yieldTo(g, "O6", fmt.Sprintf("%s does not hear us and will take it", m.cfg.Peer))
 	case g.state == Quiet:
@@ -76,9 +76,8 @@ func (m *Machine) confirm(g *group) {
 		return
 	}
 	double := m.peer.echoes && m.said(g).State.serves()
-	if !m.unconfirmed(g) && !double {
+	if !m.unconfirmed() && !double {
 		g.conflict = conflict{}
-		m.at(m.aloneFrom(g))
 		return
 	}
 	if m.now < g.confirmAt {
@@ -111,7 +110,7 @@ func (m *Machine) sight(g *group, mac string, reply bool) {
 	case mac == "" || m.isOwn(mac) || !g.state.serves() || !g.lease.held:
 	case !m.isPeer(mac) && !m.mayBePeer(g):
 		m.defend(g, mac)
-	case m.unconfirmed(g):
+	case m.unconfirmed():
 		m.meet(g, mac)
 	}
 }

@@ -30,11 +30,10 @@ func (m *Machine) yield() time.Duration {
 	return time.Duration(float64(m.cfg.DeadTime) * yieldShare)
 }
 
-// confirmed is the end of the entitlement that the peer's confirmation gives:
+// heardOf is the end of the entitlement that the peer's confirmation gives:
 // counted from when we sent what it confirmed, never from when we heard it (rule O1);
-// after a leave, from when a newer life of it was first heard (rule O2);
-// after our own restart, what the kernel still holds (rule B2).
-func (m *Machine) confirmed(g *group) Time {
+// after a leave, from when a newer life of it was first heard (rule O2).
+func (m *Machine) heardOf() Time {
 	var until Time
 	if e := m.peer.echoed; e > 0 {
 		until = e.Add(m.yield())
@@ -42,8 +41,11 @@ func (m *Machine) confirmed(g *group) Time {
 	if m.peer.newLife > 0 {
 		until = max(until, m.peer.newLife.Add(m.yield()))
 	}
-	return max(until, g.adopted)
+	return until
 }
+
+// confirmed is the same, or after our own restart what the kernel still holds (rule B2).
+func (m *Machine) confirmed(g *group) Time { return max(m.heardOf(), g.adopted) }
 
 // fresh says that the peer's word is of now: what it last confirmed of ours was
 // sent so recently that it still counts. Old heartbeats that were waiting in a
@@ -128,16 +130,20 @@ func (m *Machine) judgeAlone(g *group) {
 
 // aloneFrom is when the confirmed entitlement is about to end. With a dead time
 // of few keepalives the margin shrinks, or every heartbeat would begin it.
-func (m *Machine) aloneFrom(g *group) Time {
+func (m *Machine) aloneFrom(g *group) Time { return m.confirmed(g).Add(-m.aloneMargin()) }
+
+func (m *Machine) aloneMargin() time.Duration {
 	h := m.cfg.Keepalive
-	margin := min(aloneMargin*h, max(m.yield()-5*h/2, h))
-	return m.confirmed(g).Add(-margin)
+	return min(aloneMargin*h, max(m.yield()-5*h/2, h))
 }
 
-// unconfirmed says that the owner serves without the peer's confirmation.
-func (m *Machine) unconfirmed(g *group) bool {
+// unconfirmed says that the owner serves without the peer's confirmation. What
+// the kernel still held when this daemon started is none.
+func (m *Machine) unconfirmed() bool {
 	gone := m.peer.is == left && m.peer.newLife == 0
-	return !gone && m.now >= m.aloneFrom(g)
+	begins := m.heardOf().Add(-m.aloneMargin())
+	m.at(begins)
+	return !gone && m.now >= begins
 }
 
 // ask sends an Entitle for the group. A fresh one follows a revocation.

@@ -9,6 +9,8 @@ import (
 // The smallest times that are supported for now, and the usual proportion.
 const (
 	minKeepalive = 50 * time.Millisecond
+	// leastKeepalive is what the kernel can time at all: a lease's ticket lives for 0.4 of it, and 10 ms are some ticks of its clock.
+	leastKeepalive = 25 * time.Millisecond
 	minDeadTime  = 500 * time.Millisecond
 	fewBeats     = 5                // fewer heartbeats in a dead time: a little loss already kills
 	shortInit    = 10 * time.Second // Heartbeat's own limit
@@ -81,7 +83,10 @@ func (h *haCF) checkDeadTime(cfg *cluster.Config) {
 	if cfg.DeadTime < minDeadTime {
 		h.warnf(at, "write at least 500ms", "a deadtime of %s is not supported for now", dead)
 	}
-	if cfg.Keepalive < minKeepalive {
+	switch {
+	case cfg.Keepalive < leastKeepalive:
+		h.errorf(h.written("keepalive"), "write at least 50ms", "a keepalive of %s is too short: the kernel cannot time the lease so finely", keep)
+	case cfg.Keepalive < minKeepalive:
 		h.warnf(h.written("keepalive"), "write at least 50ms", "a keepalive of %s is not supported for now", keep)
 	}
 }

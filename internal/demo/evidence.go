@@ -3,6 +3,7 @@ package demo
 import (
 	"cmp"
 	"context"
+"os"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,6 +34,7 @@ type evidence struct {
 	path      []string      // who answered the client, in order, each once a turn
 	answering []string      // MAC addresses that answered ARP in the calm behind
 	both      []lab.Span    // when two answered one question
+	why       string        // the first request that failed, and how
 }
 
 // gather looks at the span from an event to now; the last part of it is calm.
@@ -40,6 +42,9 @@ func (w *world) gather(from, to time.Duration) evidence {
 	e := evidence{Summary: w.load.Summary(from, to), calm: w.load.Summary(from-calm, from).Gap.Duration()}
 	// The path begins with who answered before: a node that lost power answers nothing in the span itself.
 	for _, r := range w.load.Requests(from-calm/2, to) {
+		if r.Err != "" && e.why == "" {
+			e.why = fmt.Sprintf("the first %s after the step began: %s", milliseconds(r.At-from), r.Err)
+		}
 		if r.Err == "" && (len(e.path) == 0 || e.path[len(e.path)-1] != r.Server) {
 			e.path = append(e.path, r.Server)
 		}
@@ -76,11 +81,12 @@ func (o outcome) wrong(e evidence) []string {
 		wrong = append(wrong, fmt.Sprintf("the client was answered by %s; it should be %s", turns(e.path), turns(want)))
 	}
 	// A machine that is busy with other things makes the client wait in the calm too.
+	fmt.Fprintln(os.Stderr, "DBG", e.Failed, e.why)
 	if gap, most := e.Gap.Duration(), o.gap+2*e.calm; gap > most {
 		wrong = append(wrong, fmt.Sprintf("the client waited %s; at most %s is good", milliseconds(gap), milliseconds(most)))
 	}
 	if e.Failed > 0 && !o.failed {
-		wrong = append(wrong, fmt.Sprintf("%d requests failed; none should", e.Failed))
+		wrong = append(wrong, fmt.Sprintf("%d requests failed; none should (%s)", e.Failed, e.why))
 	}
 	if !slices.Equal(e.answering, []string{last.mac}) {
 		wrong = append(wrong, fmt.Sprintf("ARP is answered by %s; it should be %s alone (%s)",

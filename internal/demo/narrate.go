@@ -62,8 +62,8 @@ Both run 'lubdub run' with the tutorial's files. These lines differ:
 		}
 	}
 	fmt.Fprintf(n.out, `
-A request every %v over a new connection, an ARP question every %v. The outage is the longest time
-without an answer; 'calm' is the same figure of the second before, when nothing happened.
+A request every %v over a new connection, an ARP question every %v. The outage is the longest
+time without an answer; 'calm' is the same figure of the second before, when nothing happened.
 `, requestPace, probePace)
 }
 

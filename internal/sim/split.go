@@ -59,7 +59,7 @@ func (s *split) changed() {
 		since(&s.mute[i], !read, w.now)
 	}
 	since(&s.links, s.mute[0] == never && s.mute[1] == never, w.now)
-	since(&s.fronts, both && s.frontSound() && s.met(0) && s.met(1), w.now)
+	since(&s.fronts, both && s.frontSound(), w.now)
 }
 
 func since(at *time.Duration, holds bool, now time.Duration) {

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"lubdub/internal/vip"
+)
+
+// askMissing asks, on a terminal, for what no flag said. Without a terminal it says which flags are missing.
+func (w world) askMissing(a *wishes) error {
+	var missing []string
+	for _, m := range []struct {
+		is   bool
+		flag string
+	}{{len(a.nodes) == 0, "--nodes"}, {len(a.links) == 0, "--link"}, {a.address == "", "--address"}} {
+		if m.is {
+			missing = append(missing, m.flag)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if !w.TerminalIn {
+		return misuse("%s must be given, for there is no terminal to ask on", strings.Join(missing, ", "))
+	}
+	host, err := w.Hostname()
+	if err != nil {
+		return err
+	}
+	interfaces, err := w.Interfaces()
+	if err != nil {
+		return err
+	}
+	q := questions{in: bufio.NewScanner(w.Stdin), out: w.Stdout}
+	if len(a.nodes) == 0 {
+		a.nodes = []string{
+			q.ask("The node that should run the service, as 'uname -n' prints it", strings.ToLower(host)),
+			q.ask("The other node, as 'uname -n' prints it there", ""),
+		}
+	}
+	if len(a.links) == 0 {
+		a.links = q.list("The links between them, two on different cables, with commas", strings.Join(likelyLinks(interfaces), ", "))
+	}
+	if a.address == "" {
+		a.address = q.ask("The shared address, a free one of "+subnets(interfaces), "")
+	}
+	if len(a.service) == 0 {
+		a.service = q.list("What runs behind it, as apache::/etc/apache2/apache2.conf (empty: the address alone)", none)
+	}
+	return q.err
+}
+
+// none is the default of a question that may stay without an answer.
+const none = "nothing"
+
+// maxTries bounds how often a question is repeated: nobody answers, or a cat sits on the keyboard.
+const maxTries = 5
+
+// questions asks line by line, and stops asking at the first error.
+type questions struct {
+	in  *bufio.Scanner
+	out io.Writer
+	err error
+}
+
+// ask returns the answer, or what is proposed when the line is empty.
+func (q *questions) ask(question, proposed string) string {
+	for range maxTries {
+		if q.err != nil {
+			return ""
+		}
+		text := question
+		if proposed != "" {
+			text += " [" + proposed + "]"
+		}
+		if _, err := fmt.Fprint(q.out, text+": "); err != nil {
+			q.err = err
+			return ""
+		}
+		if !q.in.Scan() {
+			q.err = errors.Join(errors.New("the answers ended; nothing is written"), q.in.Err())
+			return ""
+		}
+		if answer := strings.TrimSpace(q.in.Text()); answer != "" {
+			return answer
+		}
+		if proposed != "" {
+			return proposed
+		}
+	}
+	q.err = errors.New("there was no answer; nothing is written")
+	return ""
+}
+
+// list asks for several answers in one line.
+func (q *questions) list(question, proposed string) []string {
+	answer := q.ask(question, proposed)
+	if answer == none || answer == "" {
+		return nil
+	}
+	var all []string
+	for part := range strings.SplitSeq(answer, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			all = append(all, part)
+		}
+	}
+	return all
+}
+
+// maxProposed is how many links are proposed: the second one saves the night, a third is the operator's idea.
+const maxProposed = 2
+
+// likelyLinks are broadcasts on the interfaces that could reach the other node.
+func likelyLinks(interfaces []vip.Interface) []string {
+	var out []string
+	for _, i := range usable(interfaces) {
+		if len(out) < maxProposed {
+			out = append(out, "bcast "+i.Name)
+		}
+	}
+	return out
+}
+
+// usable are the interfaces with a MAC and carrier: no loopback, no tunnel.
+func usable(interfaces []vip.Interface) []vip.Interface {
+	return slices.DeleteFunc(slices.Clone(interfaces), func(i vip.Interface) bool { return !i.Carrier || i.MAC == vip.MAC{} })
+}
+
+// subnets are where a shared address could lie.
+func subnets(interfaces []vip.Interface) string {
+	var out []string
+	for _, i := range usable(interfaces) {
+		for _, s := range i.Subnets() {
+			if isShareable(s) {
+				out = append(out, fmt.Sprintf("%s (%s)", s, i.Name))
+			}
+		}
+	}
+	if len(out) == 0 {
+		return "your network"
+	}
+	return strings.Join(out, ", ")
+}
+
+func isShareable(s netip.Prefix) bool {
+	return !s.Addr().IsLoopback() && !s.Addr().IsLinkLocalUnicast() && !s.Addr().IsMulticast()
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"lubdub/internal/agent"
+	"lubdub/internal/cluster"
+	"lubdub/internal/config"
+)
+
+// checked is what there is to say about a configuration.
+type checked struct {
+	Good     bool
+	Summary  string
+	Problems []found
+	Live     []string `json:",omitempty"` // what the machine and the network say
+}
+
+// found is one problem. One that the files themselves do not show has no line.
+type found struct {
+	Severity     string
+	File         string
+	Line, Column int `json:",omitempty"`
+	Words        string
+	Remedy       string `json:",omitempty"`
+}
+
+func checkCommand(w world) *cobra.Command {
+	var dir, node, runtime string
+	var live, asJSON bool
+	c := &cobra.Command{
+		Use: "check", Short: "Read the configuration as the daemon would, and say all that is wrong", Args: cobra.NoArgs,
+		Long: `Check changes nothing. It prints every error and warning with its place, looks for the agents of
+all resources, and ends with 0 when the configuration is good, with 1 when the daemon would refuse it
+or a resource could not run here.
+
+--live also looks at the interfaces, and asks the network whether somebody else has a shared address.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			loaded, problems, err := w.load(dir, node)
+			if err != nil {
+				return err
+			}
+			report := examine(loaded, problems)
+			if live && loaded != nil {
+				w.lookAround(cmd.Context(), runtime, loaded, &report)
+			}
+			report.conclude(loaded)
+			if asJSON {
+				err = printJSON(w.Stdout, report)
+			} else {
+				err = report.print(w.Stdout, problems)
+			}
+			if err == nil && !report.Good {
+				return exit{code: exitFailed}
+			}
+			return err
+		},
+	}
+	c.Flags().StringVarP(&dir, "dir", "d", w.ConfigDir, "where ha.cf, haresources and authkeys are")
+	c.Flags().StringVar(&node, "node", "", "read it as this node would")
+	c.Flags().StringVar(&runtime, "runtime", w.RuntimeDir, "where the daemon's control socket is")
+	c.Flags().BoolVar(&live, "live", false, "look at the interfaces and ask the network, too")
+	c.Flags().BoolVar(&asJSON, "json", false, "for programs")
+	return c
+}
+
+// examine collects what the files show, and what the agents they name lack.
+func examine(loaded *config.Loaded, problems config.Problems) checked {
+	c := checked{Problems: []found{}}
+	for _, p := range problems {
+		c.Problems = append(c.Problems, found{p.Severity.String(), p.File, p.Line, p.Column, p.Words, p.Remedy})
+	}
+	if loaded == nil {
+		return c
+	}
+	for _, p := range loaded.Proxies {
+		if _, err := proxySettings(p).Complete(); err != nil {
+			c.add(config.Error, filepath.Join(loaded.Dir, "lubdub.conf"), err.Error(), "")
+		}
+	}
+	runner := &agent.Runner{Node: loaded.Config.Self, ConfigDir: loaded.Dir, ResourceDir: filepath.Join(loaded.Dir, "resource.d"),
+		Proxy: newProxies(loaded, "")}
+	for _, g := range loaded.Config.Groups {
+		for _, r := range g.Resources {
+			if len(r.Addresses) > 0 {
+				continue // config has looked at it
+			}
+			for _, p := range runner.Check(r) {
+				c.add(config.Error, filepath.Join(loaded.Dir, "haresources"), fmt.Sprintf("%s of %s: %s", r.Name, g.Name, p.Words), p.Remedy)
+			}
+		}
+	}
+	return c
+}
+
+func (c *checked) add(s config.Severity, file, words, remedy string) {
+	c.Problems = append(c.Problems, found{Severity: s.String(), File: file, Words: words, Remedy: remedy})
+}
+
+// conclude writes the closing line.
+func (c *checked) conclude(loaded *config.Loaded) {
+	errs, warnings := c.count(config.Error), c.count(config.Warning)
+	c.Good = loaded != nil && errs == 0
+	if !c.Good {
+		c.Summary = number(errs, "error")
+		return
+	}
+	cfg := loaded.Config
+	level := cluster.New(cfg, cluster.Saved{}, 0).Status().Level
+	c.Summary = fmt.Sprintf("configuration is good: %s, %s, %s; protection %s", number(len(loaded.Nodes), "node"),
+		number(len(cfg.Groups), "group"), number(len(cfg.Links), "link"), level)
+	if warnings > 0 {
+		c.Summary += "; " + number(warnings, "warning")
+	}
+}
+
+func (c *checked) count(s config.Severity) int {
+	n := 0
+	for _, p := range c.Problems {
+		if p.Severity == s.String() {
+			n++
+		}
+	}
+	return n
+}
+
+func number(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
+}
+
+// errorsIn is the closing line of a configuration that is refused.
+func errorsIn(problems config.Problems) error {
+	c := examine(nil, problems)
+	return fmt.Errorf("the configuration has %s; to see it again: lubdub check", number(c.count(config.Error), "error"))
+}
+
+// print writes the problems with their lines, then those that have no line.
+func (c *checked) print(out io.Writer, problems config.Problems) error {
+	if err := problems.Print(out); err != nil {
+		return err
+	}
+	for _, p := range c.Problems[len(problems):] {
+		text := fmt.Sprintf("%s: %s: %s", p.File, p.Severity, p.Words)
+		if p.Remedy != "" {
+			text += "; " + p.Remedy
+		}
+		if _, err := fmt.Fprintln(out, text); err != nil {
+			return err
+		}
+	}
+	for _, l := range c.Live {
+		if _, err := fmt.Fprintln(out, l); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(out, c.Summary)
+	return err
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"lubdub/internal/config"
+	"lubdub/internal/vip"
+)
+
+// load reads the configuration as the daemon does: with what only this machine knows.
+func (w world) load(dir, node string) (*config.Loaded, config.Problems, error) {
+	opts, err := w.options(node)
+	if err != nil {
+		return nil, nil, err
+	}
+	loaded, problems := config.Load(dir, opts)
+	return loaded, problems, nil
+}
+
+// options are what the files do not say.
+func (w world) options(node string) (config.Options, error) {
+	host, err := w.Hostname()
+	if err != nil {
+		return config.Options{}, fmt.Errorf("ask this machine for its name: %w", err)
+	}
+	all, err := w.Interfaces()
+	if err != nil {
+		return config.Options{}, err
+	}
+	opts := config.Options{Node: node, Hostname: strings.ToLower(host), Interfaces: []config.Interface{}}
+	if port, err := net.LookupPort("udp", "ha-cluster"); err == nil {
+		opts.Port = port // of /etc/services; without a line Heartbeat's own counts
+	}
+	for _, i := range all {
+		opts.Interfaces = append(opts.Interfaces, config.Interface{Name: i.Name, Prefixes: prefixes(i)})
+	}
+	return opts, nil
+}
+
+// prefixes are an interface's addresses, and the networks that it reaches without having an address in them.
+func prefixes(i vip.Interface) []netip.Prefix {
+	var out []netip.Prefix
+	for _, a := range i.Addresses {
+		out = append(out, a.Prefix)
+	}
+	for _, r := range i.Routes {
+		if !slices.ContainsFunc(out, func(p netip.Prefix) bool { return p.Masked() == r }) {
+			out = append(out, r)
+		}
+	}
+	return out
+}

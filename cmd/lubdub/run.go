@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"lubdub/internal/daemon"
+)
+
+func runCommand(w world) *cobra.Command {
+	var dir, node string
+	o := daemon.Options{Version: release, Stderr: w.Stderr}
+	c := &cobra.Command{
+		Use: "run", Short: "Be the daemon, in the foreground", Args: cobra.NoArgs,
+		Long: `Run reads the configuration and keeps the cluster until it is told to end.
+
+SIGTERM and the first Ctrl-C: hand over to the other node and leave. A second Ctrl-C: end at
+once, and what runs goes on running. SIGHUP: read authkeys again.
+A configuration with errors ends it with status 6, and systemd does not start it again.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return w.run(cmd.Context(), o, dir, node)
+		},
+	}
+	c.Flags().StringVarP(&dir, "dir", "d", w.ConfigDir, "where ha.cf, haresources and authkeys are")
+	c.Flags().StringVar(&node, "node", "", "this node's name (else nodeinfo, else what uname -n prints)")
+	c.Flags().StringVar(&o.StateDir, "state", w.StateDir, "what outlives the daemon")
+	c.Flags().StringVar(&o.RuntimeDir, "runtime", w.RuntimeDir, "the control socket, and the proxies")
+	return c
+}
+
+func (w world) run(ctx context.Context, o daemon.Options, dir, node string) error {
+	loaded, problems, err := w.load(dir, node)
+	if err != nil {
+		return err
+	}
+	if err := problems.Print(w.Stderr); err != nil {
+		return err
+	}
+	if loaded == nil {
+		return exit{exitConfig, errorsIn(problems)}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ask := listen()
+	defer signal.Stop(ask.signals)
+	leave, reload := make(chan struct{}), make(chan struct{})
+	o.Loaded, o.Leave, o.Reload = loaded, leave, reload
+	o.Proxy = newProxies(loaded, o.RuntimeDir)
+	ended := make(chan struct{})
+	defer func() { <-ended }()
+	defer cancel()
+	go func() {
+		defer close(ended)
+		ask.pass(ctx, cancel, leave, reload)
+	}()
+	for {
+		err := daemon.Run(ctx, o)
+		if !errors.Is(err, daemon.ErrInterfaces) {
+			return err
+		}
+		// What runs goes on running; the files mean more now than they did.
+		if loaded, _, err := w.load(dir, node); err == nil && loaded != nil {
+			o.Loaded = loaded
+		}
+	}
+}
+
+// asking is how the machine and the operator ask a running daemon for something.
+type asking struct{ signals chan os.Signal }
+
+// signalQueue has room for one of each kind: more of one kind ask for nothing new.
+const signalQueue = 3
+
+func listen() asking {
+	a := asking{make(chan os.Signal, signalQueue)}
+	signal.Notify(a.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	return a
+}
+
+// pass hands each signal on as what it means, until ctx ends.
+func (a asking) pass(ctx context.Context, atOnce func(), leave, reload chan<- struct{}) {
+	leaving := false
+	for {
+		var s os.Signal
+		select {
+		case s = <-a.signals:
+		case <-ctx.Done():
+			return
+		}
+		switch {
+		case s == syscall.SIGHUP:
+			select {
+			case reload <- struct{}{}:
+			case <-ctx.Done():
+			}
+		case !leaving:
+			leaving = true
+			close(leave)
+		case s == syscall.SIGINT:
+			atOnce()
+		}
+	}
+}

@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -97,7 +98,19 @@ func (c *capture) finish() (string, error) {
 	if err := c.r.Close(); err != nil {
 		return "", err
 	}
-	return string(c.tail[max(0, len(c.tail)-maxOutput):]), nil
+	return c.end(), nil
+}
+
+// end is what is kept of the output: whole lines, unless it is one endless line.
+func (c *capture) end() string {
+	if len(c.tail) <= maxOutput {
+		return string(c.tail)
+	}
+	end := string(c.tail[len(c.tail)-maxOutput:])
+	if _, whole, ok := strings.Cut(end, "\n"); ok {
+		return whole
+	}
+	return end
 }
 
 // drain reads what is in the pipe now, at most what a pipe can hold: somebody may still be writing.

@@ -108,7 +108,7 @@ func (h *haresources) nameGroups() {
 		key := l.key()
 		l.name = numbered(key, used)
 		if l.name != key {
-			h.at(Notice, l.words[0], "the group is called "+l.name+", because another one is called "+key,
+			h.at(Notice, l.words[0], "the group is called "+quote(l.name)+", because another one is called "+quote(key),
 				"write 'name "+quote(l.words[0].text)+" NAME' into lubdub.conf to give it a better name")
 		}
 	}

@@ -11,9 +11,9 @@ const (
 	minKeepalive = 50 * time.Millisecond
 	// leastKeepalive is what the kernel can time at all: a lease's ticket lives for 0.4 of it, and 10 ms are some ticks of its clock.
 	leastKeepalive = 25 * time.Millisecond
-	minDeadTime  = 500 * time.Millisecond
-	fewBeats     = 5                // fewer heartbeats in a dead time: a little loss already kills
-	shortInit    = 10 * time.Second // Heartbeat's own limit
+	minDeadTime    = 500 * time.Millisecond
+	fewBeats       = 5                // fewer heartbeats in a dead time: a little loss already kills
+	shortInit      = 10 * time.Second // Heartbeat's own limit
 )
 
 // time returns the value of a directive, and whether it is written.

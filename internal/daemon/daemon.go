@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -151,10 +152,13 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 	}
 	d.actions = newActions(d.cfg, d.newRunner())
 	if e := errors.Join(saveErr, uuidErr); e != nil {
-		d.loop.offer(cluster.Noted{Level: cluster.Alarm, Kind: "disk", Words: fmt.Sprintf("the state directory cannot be written; the cluster runs on: %v", e)})
+		d.loop.offer(cluster.Noted{Level: cluster.Alarm, Kind: "disk", Words: fmt.Sprintf("the state directory cannot be written; the cluster runs on: %s", oneLine(e))})
 	}
 	return d, saved, nil
 }
+
+// oneLine makes one line of an error that joins several.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // openKernel opens the lease and finds what an earlier life left in the kernel.
 func (d *daemon) openKernel(ctx context.Context, saved *cluster.Saved) error {
@@ -276,7 +280,7 @@ func notify(state string) { _, _ = systemd.SdNotify(false, state) }
 func (d *daemon) startWriters(ctx context.Context) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	trouble := func(err error) {
-		d.loop.offer(cluster.Noted{Level: cluster.Alarm, Kind: "disk", Words: fmt.Sprintf("%v; the cluster runs on", err)})
+		d.loop.offer(cluster.Noted{Level: cluster.Alarm, Kind: "disk", Words: oneLine(err) + "; the cluster runs on"})
 	}
 	d.store.trouble, d.record.trouble = trouble, trouble
 	wg.Go(func() { d.store.run(ctx) })

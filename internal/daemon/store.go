@@ -84,7 +84,7 @@ func (s *store) begin(wall time.Time) (cluster.Saved, error) {
 	clock := uint64(max(1, wall.Unix()))
 	last := max(s.number(s.path(incarnationFile)), s.number(heartbeatGen))
 	saved := cluster.Saved{Incarnation: max(last+1, clock), Clock: clock, Groups: map[string]cluster.SavedGroup{}}
-	err := s.write(incarnationFile, fmt.Appendf(nil, "%d\n", saved.Incarnation))
+	err := s.writeNumber(incarnationFile, saved.Incarnation)
 	var k kept
 	b, readErr := os.ReadFile(s.path(savedFile))
 	switch {
@@ -157,6 +157,25 @@ func (s *store) write(name string, b []byte) error {
 		return fmt.Errorf("write %s: %w", s.path(name), err)
 	}
 	return nil
+}
+
+// writeNumber writes a number whose file always has the same length. On a full
+// disk it is written over the old one, which needs no space.
+func (s *store) writeNumber(name string, n uint64) error {
+	text := fmt.Appendf(nil, "%020d\n", n)
+	err := s.write(name, text)
+	if err == nil {
+		return nil
+	}
+	f, openErr := os.OpenFile(s.path(name), os.O_WRONLY, 0)
+	if openErr != nil {
+		return err
+	}
+	_, writeErr := f.WriteAt(text, 0)
+	if writeErr = errors.Join(writeErr, f.Sync(), f.Close()); writeErr != nil {
+		return errors.Join(err, writeErr)
+	}
+	return err // it is safe, but the disk wants somebody's attention
 }
 
 // number reads a decimal number from a file; 0 if there is none.

@@ -3,7 +3,6 @@ package demo
 import (
 	"cmp"
 	"context"
-"os"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,7 +80,6 @@ func (o outcome) wrong(e evidence) []string {
 		wrong = append(wrong, fmt.Sprintf("the client was answered by %s; it should be %s", turns(e.path), turns(want)))
 	}
 	// A machine that is busy with other things makes the client wait in the calm too.
-	fmt.Fprintln(os.Stderr, "DBG", e.Failed, e.why)
 	if gap, most := e.Gap.Duration(), o.gap+2*e.calm; gap > most {
 		wrong = append(wrong, fmt.Sprintf("the client waited %s; at most %s is good", milliseconds(gap), milliseconds(most)))
 	}

@@ -34,8 +34,8 @@ const (
 	socket = "/run/lubdub/api.sock"
 
 	requestPace = 5 * time.Millisecond
-	// patience is how long the client waits for one answer. Longer ones would be
-	// answered by the kernel's second attempt to connect, and hide an outage.
+	// patience is how long the client waits for one answer. After a second the
+	// kernel tries to connect once more, and would hide an outage.
 	patience  = 500 * time.Millisecond
 	probePace = 10 * time.Millisecond
 

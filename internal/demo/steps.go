@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// smooth bounds the client's longest gap when nothing goes wrong or all is planned: a few paces, on a busy machine.
-	smooth = 200 * time.Millisecond
+	// smooth bounds the client's longest gap when nothing goes wrong or all is planned. It takes some milliseconds; but
+	// what is promised is that no request fails, and a machine may be busy.
+	smooth = patience
 	// respawned bounds it when the proxy's worker dies: its supervisor starts another at once.
 	respawned = 500 * time.Millisecond
 	// restored bounds it when all of the proxy dies: the monitor's interval, and a start.

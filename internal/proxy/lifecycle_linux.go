@@ -198,6 +198,25 @@ func Stop(ctx context.Context, name string, place Place) error {
 	return nil
 }
 
+// workerLooks and workerPause give a worker that just died the time in which the
+// supervisor starts the next one: some milliseconds, unless they die in a row.
+const (
+	workerLooks = 6
+	workerPause = 50 * time.Millisecond
+)
+
+// rest waits, and says whether ctx still runs then.
+func rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // Monitor asks the proxy how it is. It fails when none runs (ErrNotRunning), when the supervisor does not answer, or
 // when no worker accepts. Back ends that are down are in the status and are no failure: the other node sees the same
 // back ends, so moving the address there would not help.
@@ -206,8 +225,17 @@ func Monitor(ctx context.Context, name string, place Place) (Status, error) {
 	if err := checkName(name); err != nil {
 		return s, err
 	}
-	if err := command(ctx, place.directory(name), http.MethodGet, pageStatus, nil, &s); err != nil {
-		return s, fmt.Errorf("proxy %s: %w", name, err)
+	for look := range workerLooks {
+		if look > 0 && !rest(ctx, workerPause) {
+			break
+		}
+		s = Status{}
+		if err := command(ctx, place.directory(name), http.MethodGet, pageStatus, nil, &s); err != nil {
+			return s, fmt.Errorf("proxy %s: %w", name, err)
+		}
+		if s.Accepting || s.Worker != 0 {
+			break
+		}
 	}
 	if !s.Accepting {
 		why := "the worker does not answer"

@@ -84,6 +84,7 @@ func TestEnvironmentOCF(t *testing.T) {
 		"OCF_RESOURCE_TYPE=web",
 		"OCF_ROOT=DIR/ocf",
 		"PATH=/usr/libexec/heartbeat:/usr/sbin:/usr/share/heartbeat:/usr/bin:/sbin:/bin",
+		"SYSTEMCTL_SKIP_REDIRECT=1",
 		"umask 0022", "in /", "input /dev/null", "own group and session",
 	}
 	if diff := cmp.Diff(want, see(t, w, q)); diff != "" {

@@ -160,31 +160,41 @@ func (m *Machine) judgeLeaving() {
 	if d.since == 0 || d.done {
 		return
 	}
-	clean := true
+	done, clean := true, true
 	for _, g := range m.groups {
-		if g.state != Stopped && g.state != Blocked || g.offer {
-			return
-		}
-		for _, r := range g.resources {
-			if r.action != 0 || r.cfg.Warm && r.state == running {
-				return
-			}
-			clean = clean && r.state != failed
-		}
-		clean = clean && g.state != Blocked
+		ended, well := g.ended()
+		done, clean = done && ended, clean && well
 	}
+	patience := d.leftAt.Add(aloneMargin * m.cfg.Keepalive)
 	switch {
+	case !done:
 	case !clean:
 		m.exit(false)
 	case !d.left:
 		d.left = true
 		m.changed = true
 	case d.leftSeq == 0 || m.now == d.leftAt:
-	case m.peer.is != up || m.peer.beat.Echo.Seq >= d.leftSeq || m.now >= d.leftAt.Add(aloneMargin*m.cfg.Keepalive):
+	case m.peer.is != up || m.peer.beat.Echo.Seq >= d.leftSeq || m.now >= patience:
 		m.exit(true)
 	default:
-		m.at(d.leftAt.Add(aloneMargin * m.cfg.Keepalive))
+		m.at(patience)
 	}
+}
+
+// ended says that a group will not change any more on a node that leaves, and
+// that everything of it was stopped.
+func (g *group) ended() (ended, well bool) {
+	if g.state != Stopped && g.state != Blocked || g.offer {
+		return false, false
+	}
+	well = g.state == Stopped
+	for _, r := range g.resources {
+		if r.action != 0 || r.cfg.Warm && r.state == running {
+			return false, false
+		}
+		well = well && r.state != failed
+	}
+	return true, well
 }
 
 func (m *Machine) exit(clean bool) {

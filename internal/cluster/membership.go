@@ -41,34 +41,40 @@ type peer struct {
 // absorbHeard takes a heartbeat in. Only the newest counts: an older one, or a
 // second copy on another link, proves that the link works and nothing else.
 func (m *Machine) absorbHeard(in Heard) {
-	b := in.Beat
-	if b.Node != m.cfg.Peer || (!b.Plain && b.Cluster != m.cfg.Cluster) || in.Link < 0 || in.Link >= len(m.links) {
-		return
-	}
-	p := &m.peer
-	if b.Plain {
+	b, p := in.Beat, &m.peer
+	switch {
+	case !m.ours(in):
+	case b.Plain:
 		m.absorbPlain(in)
-		return
-	}
-	switch older := b.Incarnation < p.beat.Incarnation || b.Incarnation == p.beat.Incarnation && b.Seq < p.beat.Seq; {
-	case older:
+	case older(b, p.beat):
 		m.noteOlder(b)
-		return
 	case b.Incarnation == p.beat.Incarnation && b.Seq == p.beat.Seq:
 		m.links[in.Link].heard = m.now
-		return
+	default:
+		m.links[in.Link].heard = m.now
+		m.absorbNewest(b)
 	}
-	m.links[in.Link].heard = m.now
+}
+
+// ours says that a heartbeat is of the other node of this cluster.
+func (m *Machine) ours(in Heard) bool {
+	b := in.Beat
+	return in.Link >= 0 && in.Link < len(m.links) && b.Node == m.cfg.Peer && (b.Plain || b.Cluster == m.cfg.Cluster)
+}
+
+// older says that heartbeat a was sent before b, or in an earlier life.
+func older(a, b Beat) bool {
+	return a.Incarnation < b.Incarnation || a.Incarnation == b.Incarnation && a.Seq < b.Seq
+}
+
+func (m *Machine) absorbNewest(b Beat) {
+	p := &m.peer
 	m.noteGap(b)
-	if b.Incarnation != p.beat.Incarnation {
-		m.answer = true
-		if p.is == left && p.newLife == 0 {
-			p.newLife = m.now
-		}
+	if b.Incarnation != p.beat.Incarnation && p.is == left && p.newLife == 0 {
+		p.newLife = m.now
 	}
-	if m.asksForEcho(b) {
-		m.answer = true
-	}
+	// Whoever changed something waits until it was heard.
+	m.answer = m.answer || !sameContent(b, p.beat)
 	p.beat, p.heardAt = b, m.now
 	p.echoes = b.Echo.Incarnation == m.incarnation
 	if p.echoes && b.Echo.Sent <= m.now {
@@ -98,11 +104,6 @@ func (m *Machine) noteOlder(b Beat) {
 
 // olderPause is the time between two complaints about an older life.
 const olderPause = time.Minute
-
-// asksForEcho says that the peer changed something and waits until we have heard it.
-func (m *Machine) asksForEcho(b Beat) bool {
-	return !sameContent(b, m.peer.beat)
-}
 
 // absorbPlain notes a real Heartbeat: it cannot tell us what it runs, so nothing is started beside it.
 func (m *Machine) absorbPlain(in Heard) {
@@ -152,24 +153,35 @@ func (m *Machine) silence() time.Duration { return m.now.Sub(m.peer.heardAt) }
 func (m *Machine) judgePeer() {
 	m.judgeLinks()
 	p := &m.peer
-	fresh := p.beat.Seq > 0 && m.silence() < m.deadTime()
-	switch {
-	case fresh && p.echoes && p.beat.Left:
+	if p.beat.Seq == 0 {
+		return
+	}
+	if p.is != left || p.newLife != 0 {
+		m.at(p.heardAt.Add(m.deadTime()))
+	}
+	switch fresh := m.silence() < m.deadTime(); {
+	case !fresh:
+		m.judgeSilent()
+	case p.echoes && p.beat.Left:
 		m.setPeer(left, Info, fmt.Sprintf("%s has left: everything is stopped there", m.cfg.Peer))
-	case fresh && p.echoes:
+	case p.echoes:
 		p.newLife = 0
 		p.met, m.coldWord = true, true
 		m.setPeer(up, Info, fmt.Sprintf("%s is up", m.cfg.Peer))
-	case p.is == up && !fresh:
-		m.setPeer(down, Alarm, fmt.Sprintf("%s is down: silent on %s for %v (deadtime %v)",
-			m.cfg.Peer, m.allLinks(), round(m.silence()), m.deadTime()))
-	case p.is == left && p.newLife != 0 && !fresh:
-		m.setPeer(down, Alarm, fmt.Sprintf("%s came back and fell silent again", m.cfg.Peer))
-	case p.is == up && !p.echoes:
+	case p.is == up:
 		m.setPeer(unseen, Warning, fmt.Sprintf("%s has restarted and has not heard us yet", m.cfg.Peer))
 	}
-	if p.beat.Seq > 0 && (p.is != left || p.newLife != 0) {
-		m.at(p.heardAt.Add(m.deadTime()))
+}
+
+// judgeSilent judges a peer that was not heard for the dead time. One that left
+// may be silent.
+func (m *Machine) judgeSilent() {
+	switch p := &m.peer; {
+	case p.is == up:
+		m.setPeer(down, Alarm, fmt.Sprintf("%s is down: silent on %s for %v (deadtime %v)",
+			m.cfg.Peer, m.allLinks(), round(m.silence()), m.deadTime()))
+	case p.is == left && p.newLife != 0:
+		m.setPeer(down, Alarm, fmt.Sprintf("%s came back and fell silent again", m.cfg.Peer))
 	}
 }
 

@@ -25,44 +25,57 @@ const (
 	grantWindow = 150 * time.Millisecond
 )
 
-// acquire tries to become owner of a group that this node does not serve.
-func (m *Machine) acquire(g *group) {
-	said := m.said(g)
-	claim, intent := false, false
+// way is how a node may become owner of a group that it does not serve.
+type way uint8
+
+const (
+	byWaiting way = iota // not now
+	bySilence            // the peer is not heard: rules S1 to S6
+	byOffer              // the peer hands it over
+	byClaim              // the peer is asked: rule C1
+	byLeave              // the peer has left
+)
+
+// way finds how this node may become owner, from what the peer is and says.
+func (m *Machine) way(g *group, said GroupBeat) way {
+	up := m.peer.is == up
 	switch {
 	case m.now < g.hold:
 		m.at(g.hold)
+		return byWaiting
 	case m.suspects(g):
-		intent = m.intends(g)
-		if intent && m.mayTake(g) {
-			m.take(g, "S1-S6", fmt.Sprintf("%s is silent for %v and nobody answers for its address", m.cfg.Peer, round(m.silence())))
-			return
-		}
-	case m.peer.is == up && said.State != Stopped && !(said.State == Quiet && said.Offer):
-		// The peer has it, or is not done with it.
-	case m.peer.is == up && said.Offer && g.state == Stopped:
-		if m.able(g) && m.fresh() {
-			m.takeOffer(g, said)
-			return
-		}
-	case m.peer.is == up:
-		claim = m.claims(g, said)
-	case m.peer.is == left && m.peer.newLife == 0:
-		if m.mayTry(g) && m.probed(g, m.now) {
-			m.take(g, "O2", fmt.Sprintf("%s has left", m.cfg.Peer))
-			return
-		}
+		return bySilence
+	case m.peer.is == left && m.peer.newLife == 0 && m.mayTry(g):
+		return byLeave
+	case up && said.Offer && g.state == Stopped && m.able(g) && m.fresh():
+		return byOffer
+	case up && said.State == Stopped && m.claims(g, said):
+		return byClaim
 	}
-	m.setClaim(g, claim)
-	m.setIntent(g, intent)
-	if claim && m.stands(g, said) && (g.state == Quiet || m.probed(g, m.now)) {
+	return byWaiting
+}
+
+// acquire tries to become owner of a group that this node does not serve.
+func (m *Machine) acquire(g *group) {
+	said := m.said(g)
+	w := m.way(g, said)
+	m.setClaim(g, w == byClaim)
+	m.setIntent(g, w == bySilence && m.intends(g))
+	switch {
+	case w == byOffer:
+		m.takeOffer(g, said)
+	case w == bySilence && g.intent && m.mayTake(g):
+		m.take(g, "S1-S6", fmt.Sprintf("%s is silent for %v and nobody answers for its address", m.cfg.Peer, round(m.silence())))
+	case w == byLeave && m.probed(g, m.now):
+		m.take(g, "O2", fmt.Sprintf("%s has left", m.cfg.Peer))
+	case w == byClaim && m.stands(g, said) && (g.state == Quiet || m.probed(g, m.now)):
 		m.take(g, "C1", fmt.Sprintf("%s agrees", m.cfg.Peer))
 	}
 }
 
 // claims says that this node should start a group that nobody serves while both nodes are up.
 func (m *Machine) claims(g *group, said GroupBeat) bool {
-	if g.offer || !m.mayTry(g) {
+	if g.offer || said.Offer || !m.mayTry(g) {
 		return false
 	}
 	return g.state != Stopped || m.preferred(g) || !said.Able
@@ -142,9 +155,6 @@ func (m *Machine) mayStartCold(*group) bool { return m.coldWord || !m.cfg.Strict
 // mayTake says that rules S1 to S6 hold.
 func (m *Machine) mayTake(g *group) bool {
 	ready := max(m.aloneSince(g), g.intentAt.Add(m.intentLead()))
-	if !g.intent {
-		ready = max(ready, m.now.Add(m.intentLead()))
-	}
 	asked := m.probed(g, ready.Add(-probeTime))
 	if m.now < ready {
 		m.at(ready)

@@ -28,7 +28,7 @@ type Options struct {
 // says what did not go as it must.
 func Run(ctx context.Context, o Options) error {
 	if err := lab.Enter(); err != nil {
-		return fmt.Errorf("make a lab of network namespaces: %w", err)
+		return fmt.Errorf("the demo needs network namespaces of its own: run it as root, or where the kernel gives them to users (sysctl user.max_user_namespaces, user.max_net_namespaces): %w", err)
 	}
 	// Ctrl-C reaches us twice on a terminal: it is a request.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
@@ -67,7 +67,7 @@ func play(ctx context.Context, o Options) (err error) {
 		}
 	}
 	if failed > 0 {
-		err = errors.Join(fmt.Errorf("%d steps did not go as they must", failed), w.logs(dir, o.Logs != ""))
+		err = errors.Join(fmt.Errorf("%d steps did not go as they must%s", failed, w.busy()), w.logs(dir, o.Logs != ""))
 	} else {
 		n.conclude(len(w.steps()), lab.Now()-began)
 	}
@@ -124,14 +124,26 @@ func (w *world) play(ctx context.Context, n *narrator, number int, s step) (good
 		return false, err
 	}
 	to := lab.Now()
-	e := w.gather(from, to)
+	e := w.gather(from, to, last)
+	w.busiest = max(w.busiest, e.calm)
 	wrong := s.must.wrong(e)
 	words, err := s.words(ctx, last, number == 1)
 	if err != nil {
 		return false, err
 	}
-	n.report(e, words, wrong)
+	n.report(e, s.must, words, wrong)
 	return len(wrong) == 0, nil
+}
+
+// busyCalm is a gap in the calm that no idle machine shows: twenty paces.
+const busyCalm = 20 * requestPace
+
+// busy says so when this machine had other things to do.
+func (w *world) busy() string {
+	if w.busiest < busyCalm {
+		return ""
+	}
+	return fmt.Sprintf("; but this machine is busy: between the steps too the client waited up to %s, so try again in a quiet hour", milliseconds(w.busiest))
 }
 
 // logTail is how much of each daemon's log is printed when something went wrong.

@@ -62,6 +62,8 @@ type world struct {
 	prober *lab.Prober
 	web    *http.Server
 	ended  chan struct{} // closed when the web server has ended
+
+	busiest time.Duration // the longest gap in a calm
 }
 
 func networks() []lab.Network {

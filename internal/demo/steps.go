@@ -18,7 +18,7 @@ const (
 	restored = 2 * time.Second
 	// takenOver bounds it after a power loss: the dead time, and what a busy machine adds.
 	takenOver = deadTime + time.Second
-	// confirmTime is how long the preferred node must be there before a group goes home: by then auto_failback would have acted.
+	// confirmTime is how long the preferred node must be there before a group goes home.
 	confirmTime = 2 * deadTime
 )
 
@@ -93,7 +93,7 @@ func (w *world) first() []step {
 		{
 			title: "kill -9 of the proxy's worker on " + short(nameA),
 			tell:  []string{"Its supervisor keeps the sockets open and starts another at once."},
-			do:    a.killWorker, pair: true,
+			do:    a.killWorker, pair: true, stays: true,
 			must: outcome{path: []*node{a}, gap: respawned, failed: true},
 		},
 		{

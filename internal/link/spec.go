@@ -53,15 +53,23 @@ func (s Spec) check() error {
 		return errors.New("no interface is named: write one after the directive")
 	case s.Port < 1 || s.Port > maxPort:
 		return fmt.Errorf("port %d is not between 1 and %d", s.Port, maxPort)
-	case s.Kind > Unicast:
-		return fmt.Errorf("kind %d is unknown", s.Kind)
 	case s.Kind == Broadcast && s.Address.IsValid():
 		return fmt.Errorf("a broadcast link takes no address, but has %s", s.Address)
 	case s.Kind == Unicast && (!s.Address.IsValid() || s.Address.IsMulticast() || s.Address.IsUnspecified()):
 		return fmt.Errorf("%s is not the address of a machine", s.Address)
-	case s.Kind == Multicast && !s.Address.IsMulticast():
+	case s.Kind == Multicast:
+		return s.checkGroup()
+	case s.Kind > Unicast:
+		return fmt.Errorf("kind %d is unknown", s.Kind)
+	}
+	return nil
+}
+
+func (s Spec) checkGroup() error {
+	if !s.Address.IsMulticast() {
 		return fmt.Errorf("%s is not a multicast group: use one of 224.0.0.0/4 or ff00::/8", s.Address)
-	case s.Kind == Multicast && (s.TTL < 0 || s.TTL > maxTTL):
+	}
+	if s.TTL < 0 || s.TTL > maxTTL {
 		return fmt.Errorf("ttl %d is not between 0 and %d", s.TTL, maxTTL)
 	}
 	return nil

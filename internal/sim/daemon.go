@@ -45,7 +45,7 @@ func newDaemon(n *node, saved cluster.Saved) *daemon {
 }
 
 // begin posts what the edges find at start, and turns for the first time.
-func (d *daemon) begin(cluster.Time) {
+func (d *daemon) begin() {
 	for l := range d.w.links {
 		d.reportLink(l)
 	}

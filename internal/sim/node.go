@@ -111,7 +111,7 @@ func (n *node) start() {
 	}
 	w.change(func() { n.daemon = newDaemon(n, saved) })
 	w.note("%s daemon starts, life %d", n.name, n.lives)
-	n.daemon.begin(now)
+	n.daemon.begin()
 }
 
 // end is what kill -9 does: the daemon is gone, and so is what it had not yet

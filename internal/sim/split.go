@@ -12,7 +12,6 @@ type split struct {
 	w         *World
 	is        bool             // they could not, and have not had the time since
 	delivered [2]time.Duration // when news of the node last reached the other's socket
-	life      [2]int           // the newest life in which the node got news
 	newest    [2]beatNumber    // what was newest
 	mute      [2]time.Duration // since when what the node says is not sure to be read; never: it is
 	lately    [2]time.Duration // until when it was so last
@@ -76,13 +75,6 @@ func (s *split) frontSound() bool {
 	return f.up(0) && f.up(1) && f.loss == 0
 }
 
-// met says that the node knows the other one's hardware address, without which
-// rule H2 takes it for a stranger: it came with a beat, or was saved.
-func (s *split) met(node int) bool {
-	n := s.w.nodes[node]
-	return len(n.disk.saved.PeerMACs) > 0 || s.life[node] == n.lives && n.lives > 0
-}
-
 // beat notes that a beat of a node reached the other one.
 func (s *split) beat(from int, b cluster.Beat) {
 	n := beatNumber{b.Incarnation, b.Seq}
@@ -94,7 +86,6 @@ func (s *split) beat(from int, b cluster.Beat) {
 		s.update()
 	}
 	s.delivered[from] = s.w.now
-	s.life[1-from] = s.w.nodes[1-from].lives
 }
 
 // unread says that what the node says is not sure to be read, or that since it

@@ -66,7 +66,7 @@ func (s story) answers(group, want string) {
 	}
 }
 
-// unbroken demands that clients missed nothing since before.
+// missed demands that clients missed at most so much since before.
 func (s story) missed(before Outages, most time.Duration) {
 	s.t.Helper()
 	if now := s.Missed(); now.Total-before.Total > most {
@@ -93,7 +93,7 @@ func bare(links int) Setup {
 	return s
 }
 
-// Rule O4: alone begins while the entitlement still runs.
+// TestStoryO4SurvivorIsNotMutedWhenItsPeerDies is rule O4: alone begins while the entitlement still runs.
 func TestStoryO4SurvivorIsNotMutedWhenItsPeerDies(t *testing.T) {
 	for links := 1; links <= 2; links++ {
 		s := tell(t, bare(links))

@@ -31,6 +31,16 @@ const MaxBeat = 1400
 
 // Message is the heartbeat as Heartbeat 3.0.6 would send a status, our fields behind.
 func (b Beat) Message(uuid [16]byte, wallSeconds uint64, load string) (wire.Message, error) {
+	m := b.fields(uuid, wallSeconds, load)
+	packet, err := m.Append(nil)
+	if err == nil && len(packet) > MaxBeat {
+		err = fmt.Errorf("heartbeat of %d bytes: at most %d fit; use fewer groups or shorter names", len(packet), MaxBeat)
+	}
+	return m, err
+}
+
+// fields are those of the heartbeat, in Heartbeat's order.
+func (b Beat) fields(uuid [16]byte, wallSeconds uint64, load string) wire.Message {
 	var m wire.Message
 	m.Set("t", statusType)
 	m.Set("st", statusActive)
@@ -59,12 +69,39 @@ func (b Beat) Message(uuid [16]byte, wallSeconds uint64, load string) (wire.Mess
 	}
 	m.SetField(wire.ListField(fieldGroups, groupItems(b.Groups)...))
 	m.SetField(wire.ListField(fieldDigests, digestItems(b.Digests)...))
-	packet, err := m.Append(nil)
-	if err == nil && len(packet) > MaxBeat {
-		err = fmt.Errorf("heartbeat of %d bytes: at most %d fit; use fewer groups or shorter names", len(packet), MaxBeat)
-	}
-	return m, err
+	return m
 }
+
+// BeatSize is the length of the longest heartbeat, in bytes, that a node with
+// this configuration ever sends: at most MaxBeat.
+func (c Config) BeatSize() int {
+	const most = 1<<63 - 1
+	b := Beat{Protocol: protocolVersion, Cluster: c.Cluster, Node: c.Self, Incarnation: most, Seq: most, Sent: most,
+		DeadTime: c.DeadTime, Echo: Echo{Incarnation: most, Seq: most, Sent: most, Links: 1<<32 - 1, Silence: 24 * time.Hour},
+		Standby: true, Left: true, Digests: c.Digests}
+	if len(c.Peer) > len(c.Self) {
+		b.Node = c.Peer // both nodes have the same files
+	}
+	fronts := map[string]bool{}
+	for _, g := range c.Groups {
+		b.Groups = append(b.Groups, GroupBeat{Name: g.Name, State: Blocked, Epoch: most, Able: true, Claim: true, Offer: true, Intent: true, Want: true, Keep: true})
+		for _, r := range g.Resources {
+			if r.isAddress() && !fronts[r.Interface] {
+				fronts[r.Interface] = true
+				b.MACs = append(b.MACs, "00:00:00:00:00:00")
+			}
+		}
+	}
+	m := b.fields([16]byte{}, most, "n/a")
+	packet, err := m.Append(nil)
+	if err != nil {
+		return MaxBeat + 1
+	}
+	return len(packet) + signatureSize
+}
+
+// signatureSize is the trailer of the longest signature: length, key, HMAC-SHA256.
+const signatureSize = 3 + 3 + 64 + 1
 
 func groupItems(groups []GroupBeat) []string {
 	items := make([]string, len(groups))

@@ -65,7 +65,7 @@ func newGroup(c Group, saved Saved, now Time) *group {
 // state that the kernel holds (rule B2).
 func (g *group) adopt(was SavedGroup, now Time) {
 	switch {
-	case was.Until <= now && g.cfg.addressed():
+	case was.Until <= now:
 		g.state = Mute
 		return
 	case was.Quiet:
@@ -74,7 +74,7 @@ func (g *group) adopt(was SavedGroup, now Time) {
 		g.state = Running
 	}
 	g.adopted = was.Until
-	g.lease = lease{until: was.Until, quiet: was.Quiet, held: true}
+	g.lease = lease{until: was.Until, quiet: was.Quiet, held: true, end: was.Until}
 }
 
 // said is what the peer's newest heartbeat says about the group. A heartbeat
@@ -90,7 +90,14 @@ func (m *Machine) said(g *group) GroupBeat {
 	return GroupBeat{Name: g.cfg.Name}
 }
 
-func (m *Machine) preferred(g *group) bool { return g.cfg.Preferred == m.cfg.Self }
+// preferred says that the group should run here, other things being equal. While
+// the nodes' files differ both might think so: then the names decide.
+func (m *Machine) preferred(g *group) bool {
+	if len(m.peer.differs) > 0 {
+		return m.cfg.Self < m.cfg.Peer
+	}
+	return g.cfg.Preferred == m.cfg.Self
+}
 
 // able says that this node could run the group now.
 func (m *Machine) able(g *group) bool {

@@ -17,6 +17,9 @@ func (m *Machine) heal(g *group) {
 	if m.silence() < m.deadTime() {
 		m.obey(g)
 		m.compare(g, m.said(g))
+		if !g.state.owns() && m.said(g).State.serves() {
+			m.revoke(g) // what stops slowly, or not at all, is silent at least (rule H1)
+		}
 	}
 	m.confirm(g)
 }
@@ -96,16 +99,21 @@ func (m *Machine) absorbSighted(in Sighted) {
 	if g == nil || m.isOwn(in.MAC) {
 		return
 	}
-	if !g.state.serves() && !(m.peer.is == up && m.isPeer(in.MAC)) {
-		g.claimedAt = m.now
-		g.probe.clear = false
+	if m.isPeer(in.MAC) && m.peer.is == left && m.peer.newLife == 0 {
+		m.peer.newLife = m.now // it is back, although it cannot be heard
+	}
+	if !g.state.serves() {
+		if !m.isPeer(in.MAC) || !m.speaks() {
+			g.claimedAt = m.now
+			g.probe.clear = false
+		}
 		return
 	}
-	m.sight(g, in.MAC, in.Reply)
+	m.sight(g, in.MAC)
 }
 
 // sight judges another's claim of an address that we serve.
-func (m *Machine) sight(g *group, mac string, reply bool) {
+func (m *Machine) sight(g *group, mac string) {
 	switch {
 	case mac == "" || m.isOwn(mac) || !g.state.serves() || !g.lease.held:
 	case !m.isPeer(mac) && !m.mayBePeer(g):

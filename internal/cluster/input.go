@@ -84,9 +84,10 @@ type LeaseState uint8
 
 // The ends of an Entitle.
 const (
-	Granted LeaseState = iota // the kernel has it
-	Void                      // too late or refused: nothing was changed, and nothing is held
-	Lapsed                    // the running lease had ended: the address is silent
+	Granted   LeaseState = iota // the kernel has it
+	Void                        // it came too late: nothing was changed, and nothing is held
+	Lapsed                      // the running lease had ended: the address is silent
+	Unwritten                   // the kernel refused to write: what ran before runs on to its end
 )
 
 // Noted is something that an edge of the daemon saw and an operator should

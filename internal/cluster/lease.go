@@ -9,6 +9,8 @@ import (
 type lease struct {
 	seq     uint64 // of the newest Entitle
 	until   Time   // asked for; 0: nothing
+	granted Time   // what the kernel last granted
+	rest    Time   // after the kernel refused to write: nothing is asked before this
 	quiet   bool
 	fresh   bool // the newest was a new grant
 	pending bool // the newest is not answered yet
@@ -22,7 +24,7 @@ type lease struct {
 const yieldShare = 0.7
 
 // aloneMargin is how many keepalives before its end an unconfirmed entitlement
-// passes into alone (rule O4).
+// passes into alone (rule O4), and for how many repeated signs are awaited.
 const aloneMargin = 3
 
 // yield is Y: the age of the newest confirmed heartbeat at which entitlement ends.
@@ -76,6 +78,10 @@ func (m *Machine) entitle(g *group) {
 	if g.state == Mute || g.lease.until == 0 || g.lease.pending && g.lease.fresh {
 		return
 	}
+	if m.now < g.lease.rest {
+		m.at(g.lease.rest)
+		return
+	}
 	until, _ := m.entitlement(g)
 	if until.Sub(g.lease.until) >= m.cfg.Keepalive/2 {
 		m.ask(g, Entitle{Until: until, Quiet: g.lease.quiet})
@@ -94,10 +100,20 @@ func (m *Machine) lapsed(g *group) bool {
 	}
 	m.revoke(g)
 	if g.state != Stopping && g.state != Blocked && g.state != Stopped {
-		m.mute(g, fmt.Sprintf("%s may no longer be served here: %s did not confirm for %v; its address is silent",
-			g.cfg.Name, m.cfg.Peer, round(m.now.Sub(m.peer.echoed))), "O5")
+		m.mute(g, fmt.Sprintf("%s may no longer be served here: %s; its address is silent", g.cfg.Name, m.lapseWords(g)), "O5")
 	}
 	return true
+}
+
+// lapseWords say why an entitlement ended.
+func (m *Machine) lapseWords(g *group) string {
+	switch {
+	case !m.carrier(g):
+		return "its interface has no carrier"
+	case m.peer.echoed == 0:
+		return fmt.Sprintf("%s has not confirmed it since lubdub started here", m.cfg.Peer)
+	}
+	return fmt.Sprintf("%s did not confirm for %v", m.cfg.Peer, round(m.now.Sub(m.peer.echoed)))
 }
 
 // mute takes note that the address is silent although the resources run.
@@ -128,11 +144,12 @@ func (m *Machine) judgeAlone(g *group) {
 	}
 }
 
-// aloneFrom is when the confirmed entitlement is about to end. With a dead time
-// of few keepalives the margin shrinks, or every heartbeat would begin it.
-func (m *Machine) aloneFrom(g *group) Time { return m.confirmed(g).Add(-m.aloneMargin()) }
+// aloneFrom is when the confirmed entitlement is about to end.
+func (m *Machine) aloneFrom(g *group) Time { return m.confirmed(g).Add(-m.margin()) }
 
-func (m *Machine) aloneMargin() time.Duration {
+// margin is aloneMargin as a duration. With a dead time of few keepalives it
+// shrinks, or every heartbeat would begin the time alone.
+func (m *Machine) margin() time.Duration {
 	h := m.cfg.Keepalive
 	return min(aloneMargin*h, max(m.yield()-5*h/2, h))
 }
@@ -141,7 +158,7 @@ func (m *Machine) aloneMargin() time.Duration {
 // the kernel still held when this daemon started is none.
 func (m *Machine) unconfirmed() bool {
 	gone := m.peer.is == left && m.peer.newLife == 0
-	begins := m.heardOf().Add(-m.aloneMargin())
+	begins := m.heardOf().Add(-m.margin())
 	m.at(begins)
 	return !gone && m.now >= begins
 }
@@ -194,7 +211,7 @@ func (m *Machine) absorbLeased(in Leased) {
 		}
 		return
 	}
-	if l.until == 0 && in.State == Void {
+	if l.until == 0 && in.State != Granted {
 		m.emit(Event{Kind: "lease", Level: Alarm, Group: in.Group, Cause: g.cause, Rule: "K3",
 			Words: fmt.Sprintf("the kernel did not revoke the lease of %s: it ends by itself: %s", in.Group, in.Err)})
 		return
@@ -203,12 +220,32 @@ func (m *Machine) absorbLeased(in Leased) {
 	switch {
 	case l.until == 0:
 	case in.State == Granted:
+		l.granted = l.until
 		if l.voices {
 			g.announced, g.announceAt = 1, m.now
 		}
 		l.held = true
+	case in.State == Unwritten:
+		m.unwritten(g, in)
 	default:
 		m.loseLease(g, in)
+	}
+}
+
+// unwritten takes note that the kernel refused to write. A running lease runs on
+// to its end, and is asked for again; a new one cannot be had here.
+func (m *Machine) unwritten(g *group, in Leased) {
+	l := &g.lease
+	l.rest = m.now.Add(m.cfg.Keepalive / 2)
+	cause := m.emit(Event{Kind: "lease", Level: Alarm, Group: g.cfg.Name, Cause: g.cause, Rule: "K1",
+		Words: fmt.Sprintf("the kernel refused to write the lease of %s: %s", g.cfg.Name, in.Err)})
+	if !l.fresh {
+		l.until = l.granted
+		return
+	}
+	l.until, l.held = 0, false
+	if g.state == Starting {
+		m.giveUp(g, cause, "the kernel refused to write its lease: "+in.Err)
 	}
 }
 

@@ -119,11 +119,8 @@ func (m *Machine) absorbPlain(in Heard) {
 // plain says that a real Heartbeat was heard within the dead time.
 func (m *Machine) plain() bool {
 	at := m.peer.plainAt
-	if at == 0 {
-		return false
-	}
 	m.at(at.Add(m.deadTime()))
-	return m.now.Sub(at) < m.deadTime()
+	return at != 0 && m.now.Sub(at) < m.deadTime()
 }
 
 // noteGap warns of a late heartbeat, as Heartbeat does.
@@ -195,7 +192,7 @@ func (m *Machine) setPeer(is membership, level Level, words string) {
 		p.newLife = 0
 	}
 	for _, g := range m.groups {
-		g.stay = g.stay && is == up
+		g.stay = g.stay && (is == up || is == unseen)
 		g.peerAble = 0
 	}
 	p.cause = m.emit(Event{Kind: "membership", Level: level, Node: m.cfg.Peer, Words: words})

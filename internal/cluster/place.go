@@ -10,7 +10,6 @@ type handover struct {
 	to      string
 	quiet   bool // make before break: only the address moves
 	ordered bool // by the operator: it is not to fail back
-	since   Time
 }
 
 // offerPatience is how long an offer stays open without the peer's taking it:
@@ -29,7 +28,7 @@ func (m *Machine) place(g *group) {
 		m.closeOffer(g)
 		m.acquire(g)
 	case Starting:
-		if m.goes() && !g.lease.pending {
+		if m.goes() {
 			m.enter(g, Stopping, Event{Words: fmt.Sprintf("%s does not start on %s: %s", g.cfg.Name, m.cfg.Self, m.goesWords())})
 		}
 	case Running:
@@ -100,7 +99,7 @@ func (m *Machine) handOver(g *group) {
 
 func (m *Machine) beginMove(g *group, why string, ordered bool) {
 	warm := g.cfg.warm() && g.cfg.addressed() && g.lease.held
-	g.move = handover{to: m.cfg.Peer, quiet: warm, ordered: ordered, since: m.now}
+	g.move = handover{to: m.cfg.Peer, quiet: warm, ordered: ordered}
 	words := fmt.Sprintf("%s moves to %s: %s", g.cfg.Name, m.cfg.Peer, why)
 	if !warm {
 		m.enter(g, Stopping, Event{Words: words})

@@ -31,7 +31,7 @@ func (m *Machine) peerStatus() PeerStatus {
 		Standby: p.beat.Standby, Silence: m.silence(), Since: p.since}
 	heard := p.beat.Seq > 0
 	switch {
-	case m.plainNow():
+	case m.plain():
 		s.Words = "runs Heartbeat, not lubdub: nothing is started beside it"
 	case p.is == up:
 		s.Words = fmt.Sprintf("up since %v, heard %v ago", round(m.now.Sub(p.since)), round(m.silence()))
@@ -45,10 +45,6 @@ func (m *Machine) peerStatus() PeerStatus {
 		s.Words = fmt.Sprintf("silent for %v (deadtime %v)", round(m.silence()), m.deadTime())
 	}
 	return s
-}
-
-func (m *Machine) plainNow() bool {
-	return m.peer.plainAt != 0 && m.now.Sub(m.peer.plainAt) < m.deadTime()
 }
 
 func (m *Machine) linkStatus(i int) LinkStatus {
@@ -163,7 +159,7 @@ func (m *Machine) nextUnserved(g *group) []string {
 	switch {
 	case m.peer.is == up && !m.said(g).Able:
 		next = append(next, m.cannotWords(g))
-	case m.peer.is == unseen && m.peer.beat.Seq == 0 && !m.mayStartCold(g):
+	case m.peer.is == unseen && m.peer.beat.Seq == 0 && !m.mayStartCold():
 		next = append(next, fmt.Sprintf("%s waits for %s or for your word (coldstart strict): lubdub online", m.cfg.Self, m.cfg.Peer))
 	case m.peer.is != up && m.aloneSince(g) > m.now:
 		next = append(next, fmt.Sprintf("%s waits for %s for another %v", m.cfg.Self, m.cfg.Peer, round(m.aloneSince(g).Sub(m.now))))
@@ -174,7 +170,7 @@ func (m *Machine) nextUnserved(g *group) []string {
 // unableWords says why this node cannot run the group; empty: it can.
 func (m *Machine) unableWords(g *group) string {
 	switch {
-	case m.plainNow():
+	case m.plain():
 		return fmt.Sprintf("%s runs Heartbeat, and lubdub does not serve beside it", m.cfg.Peer)
 	case m.goes():
 		return m.goesWords()

@@ -106,6 +106,9 @@ func (m *Machine) forward(g *group) {
 		}
 		switch {
 		case r.state == running, r.state == unknown && g.state == Running:
+		case r.state == stopped && r.action == 0 && m.now < r.lookAt:
+			m.at(r.lookAt) // it failed again and again: it rests
+			return
 		case r.state == stopped && r.action == 0:
 			m.run(g, r, Start, r.cfg.Timeouts.Start)
 			return
@@ -218,7 +221,7 @@ func (m *Machine) stopWarm(g *group) {
 		case r.action != 0:
 			m.cancel(r)
 			return
-		case r.state == running:
+		case r.state == running, r.state == failed && r.verb != Stop:
 			m.run(g, r, Stop, r.cfg.Timeouts.Stop)
 			return
 		}
@@ -228,7 +231,7 @@ func (m *Machine) stopWarm(g *group) {
 // keepWarm starts what runs on both nodes, whoever is owner.
 func (m *Machine) keepWarm(g *group) {
 	if m.leaving.since != 0 {
-		if g.state == Stopped {
+		if g.state == Stopped || g.state == Blocked {
 			m.stopWarm(g)
 		}
 		return
@@ -406,6 +409,7 @@ func (g *group) redo(r *resource) {
 
 // restart repairs a running group in place: the failed resource and those after it.
 func (m *Machine) restart(g *group, r *resource, cause uint64) {
+	g.move = handover{}
 	m.enter(g, Starting, Event{Cause: cause, Resource: r.cfg.Name,
 		Words: fmt.Sprintf("%s of %s is restarted on %s", r.cfg.Name, g.cfg.Name, m.cfg.Self)})
 }
@@ -439,7 +443,7 @@ func (m *Machine) giveUp(g *group, cause uint64, why string) {
 	g.failures++
 	m.fail(g, why)
 	g.retryAt = m.now.Add(m.backoff(g.failures - 1))
-	g.move = handover{to: m.cfg.Peer, since: m.now}
+	g.move = handover{to: m.cfg.Peer}
 	m.enter(g, Stopping, Event{Level: Alarm, Cause: cause, Words: fmt.Sprintf("%s cannot run on %s now and is stopped", g.cfg.Name, m.cfg.Self)})
 }
 

@@ -7,15 +7,15 @@ import (
 
 // probing is what is known from asking the front about a group's addresses.
 type probing struct {
-	attempt  uint64 // the running one; 0: none
-	next     Time   // not before
-	began    Time   // of the newest answered attempt
-	clear    bool   // it said: nobody answers, and the question was heard
-	evidence bool   // some attempt since the lease lapsed was clear
-	answer   string // the MAC that answered the newest; empty: none
-	foreign  bool   // another node probed at the same time
-	err      string
-	voidAt   Time // a grant after this is void (rule S6)
+	attempt   uint64 // the running one; 0: none
+	next      Time   // not before
+	began     Time   // of the newest answered attempt
+	clear     bool   // it said: nobody answers, and the question was heard
+	evidence  bool   // some attempt since the lease lapsed was clear
+	answer    string // the MAC that answered the newest; empty: none
+	foreign   bool   // another node probed at the same time
+	deafSince Time   // since when the front cannot be asked; 0: it can
+	voidAt    Time   // a grant after this is void (rule S6)
 }
 
 const (
@@ -68,9 +68,18 @@ func (m *Machine) acquire(g *group) {
 		m.take(g, "S1-S6", fmt.Sprintf("%s is silent for %v and nobody answers for its address", m.cfg.Peer, round(m.silence())))
 	case w == byLeave && m.probed(g, m.now):
 		m.take(g, "O2", fmt.Sprintf("%s has left", m.cfg.Peer))
-	case w == byClaim && m.stands(g, said) && (g.state == Quiet || m.probed(g, m.now)):
+	case w == byClaim && m.stands(g, said) && (m.unasked(g) || m.probed(g, m.now)):
 		m.take(g, "C1", fmt.Sprintf("%s agrees", m.cfg.Peer))
 	}
+}
+
+// unasked says that the claim of a quiet owner needs no probe: the peer's word
+// that it did not take the offer is all (rule M1).
+func (m *Machine) unasked(g *group) bool {
+	if g.state == Quiet {
+		g.probe.voidAt = 0
+	}
+	return g.state == Quiet
 }
 
 // claims says that this node should start a group that nobody serves while both nodes are up.
@@ -112,7 +121,7 @@ func (m *Machine) intends(g *group) bool {
 	if !m.mayTry(g) || g.offer {
 		return false
 	}
-	if g.state == Stopped && !m.mayStartCold(g) {
+	if g.state == Stopped && !m.mayStartCold() {
 		return false
 	}
 	if g.probe.answer != "" && !m.cfg.TakeAnyway {
@@ -150,7 +159,7 @@ func (m *Machine) intentLead() time.Duration {
 }
 
 // mayStartCold applies the policy for a node that has not seen its peer since it started.
-func (m *Machine) mayStartCold(*group) bool { return m.coldWord || !m.cfg.StrictStart }
+func (m *Machine) mayStartCold() bool { return m.coldWord || !m.cfg.StrictStart }
 
 // mayTake says that rules S1 to S6 hold.
 func (m *Machine) mayTake(g *group) bool {
@@ -202,9 +211,9 @@ func (m *Machine) absorbProbed(in Probed) {
 		return
 	}
 	p := &g.probe
-	p.attempt, p.began, p.err = 0, in.Began, in.Err
+	p.attempt, p.began = 0, in.Began
 	if g.state.serves() || g.state == Quiet {
-		m.sight(g, in.MAC, true)
+		m.sight(g, in.MAC)
 		p.clear = false
 		return
 	}
@@ -219,6 +228,26 @@ func (m *Machine) absorbProbed(in Probed) {
 		g.hold = max(g.hold, m.now.Add(m.giveWay(g)))
 	}
 	m.noteAnswer(g, mac)
+	m.noteDeaf(g, in.Err)
+}
+
+// noteDeaf counts a group as unable to run here when the front could not be
+// asked for the dead time: the other node may be luckier.
+func (m *Machine) noteDeaf(g *group, err string) {
+	p := &g.probe
+	if err == "" {
+		p.deafSince = 0
+		return
+	}
+	if p.deafSince == 0 {
+		p.deafSince = m.now
+	}
+	if m.now.Sub(p.deafSince) < m.deadTime() || m.now < g.failedUntil {
+		return
+	}
+	m.fail(g, "the network cannot be asked for its address: "+err)
+	m.emit(Event{Kind: "group", Level: Alarm, Group: g.cfg.Name, Cause: g.cause, Rule: "S4", Words: fmt.Sprintf(
+		"%s cannot run on %s: %s", g.cfg.Name, m.cfg.Self, g.failedWhy)})
 }
 
 // evident says that the silence of the front proves something: it carries
@@ -226,9 +255,14 @@ func (m *Machine) absorbProbed(in Probed) {
 // about what came after. For a group that starts anew, the word of a peer that
 // speaks to us is enough; a mute owner was silenced because something is wrong.
 func (m *Machine) evident(g *group, in Probed) bool {
-	spoken := m.peer.is == left || m.peer.is == up && m.silence() < 2*m.cfg.Keepalive
+	spoken := m.speaks()
 	recent := in.LastFrame != 0 && m.now.Sub(in.LastFrame) < m.deadTime() && (spoken || in.LastFrame > m.peer.heardAt)
 	return in.Evidence || recent || spoken && g.state == Stopped
+}
+
+// speaks says that the peer's own word tells what it does.
+func (m *Machine) speaks() bool {
+	return m.peer.is == left && m.peer.newLife == 0 || m.peer.is == up && m.silence() < 2*m.cfg.Keepalive
 }
 
 // unclaimed says that no other's announcement of the address was received

@@ -97,8 +97,10 @@ func leased(r vip.Result) cluster.Leased {
 	case r.OK:
 	case r.Lapsed:
 		in.State = cluster.Lapsed
-	default:
+	case r.Void:
 		in.State = cluster.Void
+	default:
+		in.State = cluster.Unwritten
 	}
 	if r.Err != nil {
 		in.Err = r.Err.Error()

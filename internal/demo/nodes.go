@@ -36,7 +36,7 @@ const (
 	requestPace = 5 * time.Millisecond
 	// patience is how long the client waits for one answer. After a second the
 	// kernel tries to connect once more, and would hide an outage.
-	patience  = 500 * time.Millisecond
+	patience  = 800 * time.Millisecond
 	probePace = 10 * time.Millisecond
 
 	// orderTime is for one command; they answer in milliseconds.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lubdub/internal/config"
 	"lubdub/internal/daemon"
 )
 
@@ -51,6 +52,13 @@ func (w world) run(ctx context.Context, o daemon.Options, dir, node string) erro
 	leave, reload := make(chan struct{}), make(chan struct{})
 	o.Loaded, o.Leave, o.Reload = loaded, leave, reload
 	o.Proxy = newProxies(loaded, o.RuntimeDir)
+	o.Load = func() (*config.Loaded, config.Problems) {
+		loaded, problems, err := w.load(dir, node)
+		if err != nil {
+			return nil, config.Problems{{Severity: config.Error, File: dir, Words: err.Error()}}
+		}
+		return loaded, problems
+	}
 	ended := make(chan struct{})
 	defer func() { <-ended }()
 	defer cancel()
@@ -64,7 +72,7 @@ func (w world) run(ctx context.Context, o daemon.Options, dir, node string) erro
 			return err
 		}
 		// What runs goes on running; the files mean more now than they did.
-		if loaded, _, err := w.load(dir, node); err == nil && loaded != nil {
+		if loaded, _ := o.Load(); loaded != nil {
 			o.Loaded = loaded
 		}
 	}

@@ -463,10 +463,10 @@ func (m *Machine) backoff(n int) time.Duration {
 }
 
 // pause is how long a resource rests before it is started again in place: not
-// at all the first time.
+// at all, until it failed so often that the group should have moved.
 func (m *Machine) pause(r *resource) time.Duration {
-	if n := len(m.recent(r)); n > 1 {
-		return m.backoff(n - 2)
+	if n := len(m.recent(r)); n >= maxFailures {
+		return m.backoff(n - maxFailures)
 	}
 	return 0
 }

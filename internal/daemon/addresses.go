@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -152,34 +153,32 @@ func (a *addresses) gone(addr netip.Addr) {
 	}
 }
 
-// prolong lets addresses live on, and withhold takes them away, where their
-// life-time is the lease. Neither waits.
-func (a *addresses) prolong(addrs []netip.Addr, life time.Duration, done func(error)) {
-	a.later(addrs, done, func(w vip.Address) error { return vip.Add(w, life) })
-}
-
-func (a *addresses) withhold(addrs []netip.Addr, done func(error)) {
-	a.later(addrs, done, vip.Remove)
-}
-
-func (a *addresses) later(addrs []netip.Addr, done func(error), each func(vip.Address) error) {
-	request := func() {
-		for addr, w := range a.wanted {
-			if !slices.Contains(addrs, addr) {
-				continue
-			}
-			if err := each(w); err != nil {
-				done(err)
-				return
-			}
+// each does something with those of the addresses that should be there. It is
+// called by the goroutine of run, as there is.
+func (a *addresses) each(addrs []netip.Addr, do func(vip.Address) error) error {
+	for addr, w := range a.wanted {
+		if !slices.Contains(addrs, addr) {
+			continue
 		}
-		done(nil)
+		if err := do(w); err != nil {
+			return err
+		}
 	}
-	select {
-	case a.requests <- request:
-	case <-a.ctx.Done():
-	}
+	return nil
 }
+
+// there says that all of the addresses that should be there are.
+func (a *addresses) there(addrs []netip.Addr) bool {
+	return a.each(addrs, func(w vip.Address) error {
+		if has, err := vip.Has(w); err != nil || !has {
+			return errGone
+		}
+		return nil
+	}) == nil
+}
+
+// errGone says that an address is not on its interface.
+var errGone = errors.New("the address is gone")
 
 // resourceAddresses are the addresses of a resource as they stand on an interface.
 func resourceAddresses(r cluster.Resource) []vip.Address {

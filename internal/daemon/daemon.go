@@ -32,9 +32,10 @@ type Options struct {
 	RuntimeDir string // the control socket: /run/lubdub
 	Version    string
 	Stderr     io.Writer
-	Proxy      agent.Proxy     // runs the built-in reverse proxy
-	Leave      <-chan struct{} // closed: hand over and end (SIGTERM)
-	Reload     <-chan struct{} // a value: read authkeys again (SIGHUP)
+	Proxy      agent.Proxy                              // runs the built-in reverse proxy
+	Load       func() (*config.Loaded, config.Problems) // reads the files again
+	Leave      <-chan struct{}                          // closed: hand over and end (SIGTERM)
+	Reload     <-chan struct{}                          // a value: read authkeys again (SIGHUP)
 }
 
 // ErrRunning says that a daemon runs on this node already.
@@ -70,6 +71,7 @@ type daemon struct {
 	announces map[string]uint64 // by group: the Entitle to announce when it is granted
 	until     map[string]cluster.Time
 	replies   chan reply
+	placeable chan struct{} // an address came to an interface
 	orders    atomic.Uint64 // numbers orders; 0 is ours
 	edges     sync.WaitGroup
 }
@@ -121,7 +123,7 @@ func takeLock(dir string) (*os.File, error) {
 // open opens every edge, or closes again what it has opened.
 func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err error) {
 	d = &daemon{Options: o, ctx: ctx, cfg: o.Loaded.Config, started: time.Now(), announces: map[string]uint64{},
-		until: map[string]cluster.Time{}, replies: make(chan reply)}
+		until: map[string]cluster.Time{}, replies: make(chan reply), placeable: make(chan struct{}, 1)}
 	if d.store, err = openStore(o.StateDir); err != nil {
 		return nil, saved, err
 	}
@@ -162,31 +164,26 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 
 // openKernel opens the lease and finds what an earlier life left in the kernel.
 func (d *daemon) openKernel(ctx context.Context, saved *cluster.Saved) error {
-	report := func(r vip.Result) { d.reported(ctx, r) }
-	ls, held, err := openLeases(ctx, d.cfg, report)
-	if errors.Is(err, vip.ErrNoNftables) {
-		d.cfg.NoLease = true
-		d.addresses.life = 0
-		ls = &leases{lessor: &lifetimes{report: report, addresses: d.addresses}, addresses: map[string][]netip.Addr{}, name: "valid_lft"}
-		for _, g := range d.cfg.Groups {
-			for _, r := range g.Resources {
-				for _, a := range r.Addresses {
-					ls.addresses[g.Name] = append(ls.addresses[g.Name], a.Addr())
-				}
-			}
-		}
-	} else if err != nil {
-		return err
-	}
-	d.leases = ls
-	adopt(saved, ls.addresses, held, now())
 	swept, err := sweep(d.cfg)
 	for _, a := range swept {
 		d.loop.offer(cluster.Noted{Level: cluster.Warning, Kind: "address", Words: fmt.Sprintf("%s was left behind by an earlier life and belongs to no group: it is removed", a)})
 	}
 	if err != nil {
-		return errors.Join(err, ls.Close())
+		return err
 	}
+	report := func(r vip.Result) { d.reported(ctx, r) }
+	at := now() // before the kernel is asked: what is left is never counted too long
+	ls, held, err := openLeases(ctx, d.cfg, report)
+	if errors.Is(err, vip.ErrNoNftables) {
+		d.cfg.NoLease = true
+		d.addresses.life = 0
+		ls = newLeases(d.cfg, "valid_lft")
+		ls.lessor = newLifetimes(d.cfg, d.addresses, report)
+	} else if err != nil {
+		return err
+	}
+	d.leases = ls
+	adopt(saved, ls.addresses, held, at)
 	return nil
 }
 
@@ -292,13 +289,21 @@ func (d *daemon) startWriters(ctx context.Context) *sync.WaitGroup {
 func (d *daemon) startEdges(socket net.Listener) {
 	l, ctx := d.loop, d.ctx
 	d.edges.Go(d.addresses.run)
-	d.edges.Go(func() { d.paths.receive(ctx, l) })
+	if lt, ok := d.leases.lessor.(*lifetimes); ok {
+		for _, slot := range lt.slots {
+			d.edges.Go(func() { lt.run(ctx, slot) })
+		}
+	}
+	for _, one := range d.paths.all {
+		d.edges.Go(func() { d.paths.receive(ctx, one, l) })
+	}
 	d.edges.Go(func() { d.paths.watch(ctx, l) })
 	for _, ft := range d.fronts.byName {
 		d.edges.Go(func() { ft.run(ctx, l) })
 	}
 	d.edges.Go(func() { vip.Watch(ctx, d.observer(ctx)) })
 	d.edges.Go(func() { d.signals(ctx) })
+	d.edges.Go(func() { d.placed(ctx) })
 	d.edges.Go(func() { d.answer(ctx) })
 	d.edges.Go(func() {
 		if err := api.Serve(ctx, socket, d); err != nil && ctx.Err() == nil {
@@ -312,14 +317,17 @@ func (d *daemon) observer(ctx context.Context) vip.Observer {
 	return vip.Observer{
 		Link: func(link vip.Link, present bool) {
 			d.paths.set.Refresh()
-			d.fronts.changed(ctx, d.loop, link, present)
+			d.fronts.changed(link, present)
 		},
 		Address: func(a vip.Address, present bool) {
 			d.paths.set.Refresh()
 			if !present {
 				d.addresses.gone(a.Prefix.Addr())
-			} else if d.fits(a) {
-				d.end(ErrInterfaces)
+				return
+			}
+			select {
+			case d.placeable <- struct{}{}:
+			default: // it is to be looked at already
 			}
 		},
 		Trouble: func(err error) {
@@ -328,28 +336,32 @@ func (d *daemon) observer(ctx context.Context) vip.Observer {
 	}
 }
 
-// fits says that an address which came to an interface makes a place for a
-// shared address that had none.
-func (d *daemon) fits(a vip.Address) bool {
-	for _, g := range d.cfg.Groups {
-		for _, r := range g.Resources {
-			for _, p := range r.Addresses {
-				if r.Interface == "" && a.Prefix.Bits() < p.Addr().BitLen() && a.Prefix.Contains(p.Addr()) {
-					return true
-				}
+// placed waits until an address that had no interface has one: then the daemon
+// begins anew with the configuration as it means now (ErrInterfaces).
+func (d *daemon) placed(ctx context.Context) {
+	if unplaced(d.cfg) == nil {
+		return
+	}
+	for {
+		select {
+		case <-d.placeable:
+			if loaded, _ := d.Load(); loaded != nil && len(unplaced(loaded.Config)) == 0 {
+				d.end(ErrInterfaces)
 			}
+		case <-ctx.Done():
+			return
 		}
 	}
-	return false
 }
 
 // signals waits for SIGTERM and SIGHUP, as they come in with Options.
 func (d *daemon) signals(ctx context.Context) {
+	leave := d.Leave
 	for {
 		select {
-		case <-d.Leave:
+		case <-leave:
+			leave = nil // once is enough
 			d.loop.tell(ctx, cluster.Command{Verb: cluster.Leave})
-			return
 		case <-d.Reload:
 			d.reloadKeys(ctx)
 		case <-ctx.Done():
@@ -361,7 +373,7 @@ func (d *daemon) signals(ctx context.Context) {
 // reloadKeys reads authkeys again. A file with an error changes nothing.
 func (d *daemon) reloadKeys(ctx context.Context) {
 	note := cluster.Noted{Kind: "keys", Words: "authkeys was read again: its keys count from now on"}
-	loaded, problems := config.Load(d.Loaded.Dir, config.Options{Node: d.cfg.Self})
+	loaded, problems := d.Load()
 	if loaded == nil {
 		note.Level, note.Words = cluster.Alarm, "the configuration has errors now: the old keys stay; see: lubdub check"
 		for _, p := range problems {

@@ -30,6 +30,7 @@ type front struct {
 	groups   map[netip.Addr]string
 	announce chan announcement
 	rival    atomic.Pointer[sighting] // the last foreign probe
+	mac      atomic.Pointer[string]   // of the interface
 }
 
 // announcement is due until the lease ends: it is sent as a raw frame, which the
@@ -145,14 +146,18 @@ func (ft *front) run(ctx context.Context, l *loop) {
 	var troubled bool
 	tick := time.NewTicker(carrierPause)
 	defer tick.Stop()
-	carrier := true
+	var said cluster.FrontChanged
 	for {
+		is := cluster.FrontChanged{Interface: ft.name, Carrier: ft.net.Carrier()}
+		if mac := ft.mac.Load(); mac != nil {
+			is.MAC = *mac
+		}
+		if is != said {
+			said = is
+			l.tell(ctx, is)
+		}
 		select {
 		case <-tick.C:
-			if now := ft.net.Carrier(); now != carrier {
-				carrier = now
-				l.tell(ctx, cluster.FrontChanged{Interface: ft.name, Carrier: now})
-			}
 		case a := <-ft.announce:
 			if cluster.Time(vip.Boottime()) >= a.until {
 				continue
@@ -183,17 +188,12 @@ func (ft *front) sighted(l *loop, s vip.Sighting) {
 	l.offer(cluster.Sighted{Group: group, MAC: mac, Reply: s.Kind == vip.KindReply})
 }
 
-// changed takes note of the interface's state.
-func (f *fronts) changed(ctx context.Context, l *loop, link vip.Link, present bool) {
-	ft := f.byName[link.Name]
-	if ft == nil {
-		return
+// changed takes note of an interface's hardware address.
+func (f *fronts) changed(link vip.Link, present bool) {
+	if ft := f.byName[link.Name]; ft != nil && present {
+		mac := link.MAC.String()
+		ft.mac.Store(&mac)
 	}
-	var mac string
-	if present {
-		mac = link.MAC.String()
-	}
-	l.tell(ctx, cluster.FrontChanged{Interface: link.Name, Carrier: ft.net.Carrier(), MAC: mac})
 }
 
 // probe asks the front for every address of a group at once, and merges what was heard (rule S4).

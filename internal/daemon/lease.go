@@ -27,22 +27,33 @@ type leases struct {
 	lessor
 	addresses map[string][]netip.Addr // by group
 	name      string                  // what enforces it
-	managed   chan struct{}           // closed when the addresses are gated
+}
+
+func newLeases(cfg cluster.Config, name string) *leases {
+	ls := &leases{addresses: map[string][]netip.Addr{}, name: name}
+	for _, g := range cfg.Groups {
+		for _, r := range g.Resources {
+			for _, a := range r.Addresses {
+				ls.addresses[g.Name] = append(ls.addresses[g.Name], a.Addr())
+			}
+		}
+	}
+	return ls
+}
+
+// every are all shared addresses.
+func (ls *leases) every() []netip.Addr {
+	var all []netip.Addr
+	for _, addrs := range ls.addresses {
+		all = append(all, addrs...)
+	}
+	return all
 }
 
 // openLeases opens the kernel's lease and gates every shared address. It
 // returns what the kernel still grants, by address.
 func openLeases(ctx context.Context, cfg cluster.Config, report func(vip.Result)) (*leases, map[netip.Addr]vip.Held, error) {
-	ls := &leases{addresses: map[string][]netip.Addr{}, name: "nftables", managed: make(chan struct{})}
-	var all []netip.Addr
-	for _, g := range cfg.Groups {
-		for _, r := range g.Resources {
-			for _, a := range r.Addresses {
-				ls.addresses[g.Name] = append(ls.addresses[g.Name], a.Addr())
-				all = append(all, a.Addr())
-			}
-		}
-	}
+	ls := newLeases(cfg, "nftables")
 	done := make(chan vip.Result, 1)
 	lease, err := vip.OpenLease(vip.LeaseOptions{
 		Ticket: time.Duration(ticketShare * float64(cfg.Keepalive)),
@@ -57,9 +68,6 @@ func openLeases(ctx context.Context, cfg cluster.Config, report func(vip.Result)
 			report(r)
 		},
 	})
-	if errors.Is(err, vip.ErrNoNftables) {
-		return nil, nil, err
-	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -68,7 +76,7 @@ func openLeases(ctx context.Context, cfg cluster.Config, report func(vip.Result)
 	if err != nil {
 		return nil, nil, errors.Join(err, lease.Close())
 	}
-	lease.Manage(1, all)
+	lease.Manage(1, ls.every())
 	select {
 	case r := <-done:
 		if r.Err != nil {
@@ -107,36 +115,3 @@ func leased(r vip.Result) cluster.Leased {
 	}
 	return in
 }
-
-// lifetimes enforces the lease where the kernel has no nftables: by the
-// life-time of the address itself, in whole seconds. Quiet means that the
-// address is away. It has no gate: an address is there or not.
-type lifetimes struct {
-	report    func(vip.Result)
-	addresses *addresses
-}
-
-func (l *lifetimes) Set(g vip.Grant) {
-	now := vip.Boottime()
-	r := vip.Result{Op: vip.OpGrant, Key: g.Key, Seq: g.Seq, At: now}
-	life := time.Duration(g.Until - now).Truncate(time.Second)
-	switch {
-	case life <= 0 || g.NotAfter != 0 && now > g.NotAfter:
-		r.Void = true
-		l.report(r)
-	case g.Quiet:
-		l.addresses.withhold(g.Addresses, func(err error) { r.OK, r.Err = err == nil, err; l.report(r) })
-	default:
-		l.addresses.prolong(g.Addresses, life, func(err error) { r.OK, r.Err = err == nil, err; l.report(r) })
-	}
-}
-
-func (l *lifetimes) Revoke(key string, seq int64, addrs []netip.Addr) {
-	l.addresses.withhold(addrs, func(err error) {
-		l.report(vip.Result{Op: vip.OpRevoke, Key: key, Seq: seq, OK: err == nil, Err: err, At: vip.Boottime()})
-	})
-}
-
-func (l *lifetimes) Close() error { return nil }
-
-func (l *lifetimes) Remove() error { return nil }

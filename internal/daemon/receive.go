@@ -29,30 +29,36 @@ const (
 // comes in, verified before it is looked at.
 type paths struct {
 	set     *link.Set
-	links   []*link.Link
-	names   []string
-	arrived chan link.Datagram
+	all     []*path
 	keys    atomic.Pointer[wire.Keyring]
 	self    string
 	cluster string
+}
+
+// path is one link. Each has a queue and a verifier of its own: a flood on one
+// costs the others nothing.
+type path struct {
+	index   int
+	link    *link.Link
+	arrived chan link.Datagram
 	refused atomic.Pointer[map[string]uint64] // by reason; replaced, never changed
 	dropped atomic.Uint64
 	said    map[string]time.Time
 }
 
 func openPaths(c *config.Loaded, keys *wire.Keyring) (*paths, error) {
-	p := &paths{set: link.NewSet(), arrived: make(chan link.Datagram, datagramQueue), self: c.Config.Self,
-		cluster: c.Config.Cluster, said: map[string]time.Time{}}
+	p := &paths{set: link.NewSet(), self: c.Config.Self, cluster: c.Config.Cluster}
 	p.keys.Store(keys)
-	p.refused.Store(&map[string]uint64{})
-	for _, l := range c.Links {
+	for i, l := range c.Links {
 		spec, err := linkSpec(l)
 		if err != nil {
 			p.set.Close()
 			return nil, err
 		}
-		p.links = append(p.links, p.set.Open(spec, p.arrived))
-		p.names = append(p.names, l.Name)
+		arrived := make(chan link.Datagram, datagramQueue)
+		one := &path{index: i, link: p.set.Open(spec, arrived), arrived: arrived, said: map[string]time.Time{}}
+		one.refused.Store(&map[string]uint64{})
+		p.all = append(p.all, one)
 	}
 	return p, nil
 }
@@ -88,24 +94,24 @@ func (p *paths) send(m wire.Message) error {
 	if err != nil {
 		return err
 	}
-	for _, l := range p.links {
-		_ = l.Send(packet)
+	for _, one := range p.all {
+		_ = one.link.Send(packet)
 	}
 	return nil
 }
 
-// receive verifies what arrives and hands heartbeats to the loop, until ctx ends.
-func (p *paths) receive(ctx context.Context, l *loop) {
+// receive verifies what arrives on one link and hands heartbeats to the loop, until ctx ends.
+func (p *paths) receive(ctx context.Context, one *path, l *loop) {
 	for {
 		select {
-		case d := <-p.arrived:
-			in, reason, err := p.read(d)
+		case d := <-one.arrived:
+			in, reason, err := p.read(one.index, d.Data)
 			switch {
 			case reason != "":
-				p.refuse(ctx, l, d, reason, err)
+				one.refuse(l, d, reason, err)
 			case in == nil:
 			case !l.offer(in):
-				p.dropped.Add(1)
+				one.dropped.Add(1)
 			}
 		case <-ctx.Done():
 			return
@@ -114,8 +120,8 @@ func (p *paths) receive(ctx context.Context, l *loop) {
 }
 
 // read gives the heartbeat in a datagram, nil for one of our own, or the reason of its refusal.
-func (p *paths) read(d link.Datagram) (in cluster.Input, reason string, err error) {
-	m, err := p.keys.Load().Open(d.Data)
+func (p *paths) read(index int, packet []byte) (in cluster.Input, reason string, err error) {
+	m, err := p.keys.Load().Open(packet)
 	if err != nil {
 		var e *wire.Error
 		if errors.As(err, &e) {
@@ -132,25 +138,32 @@ func (p *paths) read(d link.Datagram) (in cluster.Input, reason string, err erro
 	case !b.Plain && b.Cluster != p.cluster:
 		return nil, "foreign cluster", fmt.Errorf("it is of cluster %q", b.Cluster)
 	}
-	for i, l := range p.links {
-		if l == d.Link {
-			return cluster.Heard{Link: i, Beat: b}, "", nil
-		}
-	}
-	return nil, "unknown link", nil
+	return cluster.Heard{Link: index, Beat: b}, "", nil
 }
 
 // refuse counts a datagram that is not accepted, and says so now and then.
-func (p *paths) refuse(ctx context.Context, l *loop, d link.Datagram, reason string, err error) {
-	counts := maps.Clone(*p.refused.Load())
+func (one *path) refuse(l *loop, d link.Datagram, reason string, err error) {
+	counts := maps.Clone(*one.refused.Load())
 	counts[reason]++
-	p.refused.Store(&counts)
-	if time.Since(p.said[reason]) < refusalPause {
+	one.refused.Store(&counts)
+	if time.Since(one.said[reason]) < refusalPause {
 		return
 	}
-	p.said[reason] = time.Now()
+	one.said[reason] = time.Now()
 	l.offer(cluster.Noted{Level: cluster.Warning, Kind: "refused", Words: fmt.Sprintf(
 		"a datagram from %s on %s is refused: %v (%d of this kind so far)", d.From.Addr(), d.Link, err, counts[reason])})
+}
+
+// counts are the refused datagrams by reason, and how many were lost in a full queue.
+func (p *paths) counts() (refused map[string]uint64, dropped uint64) {
+	refused = map[string]uint64{}
+	for _, one := range p.all {
+		for reason, n := range *one.refused.Load() {
+			refused[reason] += n
+		}
+		dropped += one.dropped.Load() + one.link.Counters().Dropped
+	}
+	return refused, dropped
 }
 
 // watch reports each link that can or cannot be used, until ctx ends. Refresh
@@ -158,13 +171,13 @@ func (p *paths) refuse(ctx context.Context, l *loop, d link.Datagram, reason str
 func (p *paths) watch(ctx context.Context, l *loop) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	was := make([]link.State, len(p.links))
+	was := make([]link.State, len(p.all))
 	for i := range was {
 		was[i].Up = true
 	}
 	for {
-		for i, path := range p.links {
-			if s := path.State(); s.Up != was[i].Up || !s.Up && s.Reason != was[i].Reason {
+		for i, one := range p.all {
+			if s := one.link.State(); s.Up != was[i].Up || !s.Up && s.Reason != was[i].Reason {
 				was[i] = s
 				l.tell(ctx, cluster.LinkChanged{Link: i, Up: s.Up, Reason: s.Reason})
 			}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +23,9 @@ const (
 	keptEvents = 1000
 	// maxEventFile bounds the event file; beside it stands one older one.
 	maxEventFile = 4 << 20
+	// readEvent is how much of each event file is read at start, in bytes: an owner's
+	// lease runs out meanwhile.
+	readEvent = 256 << 10
 	// eventQueue is how many events wait for the disk and the log.
 	eventQueue = 1024
 	eventFile  = "events.jsonl"
@@ -58,12 +62,12 @@ func openRecord(dir string, life uint64, boot func() cluster.Time) *record {
 func readEvents(path string) []api.Event {
 	var events []api.Event
 	for _, name := range []string{path + ".1", path} {
-		b, err := os.ReadFile(name)
+		b, err := readEnd(name, readEvent)
 		if err != nil {
 			continue
 		}
 		lines := bufio.NewScanner(bytes.NewReader(b))
-		lines.Buffer(nil, maxEventFile)
+		lines.Buffer(nil, readEvent)
 		for lines.Scan() {
 			var e api.Event
 			if json.Unmarshal(lines.Bytes(), &e) == nil {
@@ -89,6 +93,20 @@ func (r *record) add(e cluster.Event) {
 	default:
 		r.dropped.Add(1)
 	}
+}
+
+// readEnd reads the last bytes of a file.
+func readEnd(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-most), most))
 }
 
 func (r *record) name(id uint64) string {

@@ -18,8 +18,10 @@ func (d *daemon) answer(ctx context.Context) {
 			switch to := waiting[r.id]; {
 			case r.to != nil:
 				waiting[r.id] = r.to
-			case to != nil:
+			case to != nil && r.is != nil:
 				to <- *r.is // it has room for one
+				fallthrough
+			default:
 				delete(waiting, r.id)
 			}
 		case <-ctx.Done():
@@ -34,12 +36,9 @@ func (d *daemon) Status(ctx context.Context) (api.Status, error) {
 	if err != nil {
 		return api.Status{}, err
 	}
-	dropped := d.record.dropped.Load() + d.paths.dropped.Load()
-	for _, l := range d.paths.links {
-		dropped += l.Counters().Dropped
-	}
+	refused, dropped := d.paths.counts()
 	return api.Status{Status: s, Version: d.Version, Started: d.started, At: time.Now(), Boot: now(),
-		Lease: d.leases.name, Refused: *d.paths.refused.Load(), Dropped: dropped}, nil
+		Lease: d.leases.name, Refused: refused, Dropped: dropped + d.record.dropped.Load()}, nil
 }
 
 // Events are the recorded events behind an ID.
@@ -59,6 +58,15 @@ func (d *daemon) Order(ctx context.Context, o api.Order) (api.Answer, error) {
 	case a := <-to:
 		return a, nil
 	case <-ctx.Done():
+		d.forget(id)
 		return api.Answer{}, ctx.Err()
+	}
+}
+
+// forget gives up waiting for an answer.
+func (d *daemon) forget(id uint64) {
+	select {
+	case d.replies <- reply{id: id}:
+	case <-d.ctx.Done():
 	}
 }

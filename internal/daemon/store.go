@@ -34,6 +34,7 @@ type store struct {
 	boot    string
 	newest  chan cluster.Saved
 	trouble func(error)
+	broken  bool // the last write did not work: said once
 }
 
 // kept is the content of savedFile.
@@ -144,9 +145,10 @@ func (s *store) keep(saved cluster.Saved) {
 	if err == nil {
 		err = s.write(savedFile, append(b, '\n'))
 	}
-	if err != nil {
+	if err != nil && !s.broken {
 		s.trouble(err)
 	}
+	s.broken = err != nil
 }
 
 func (s *store) path(name string) string { return filepath.Join(s.dir, name) }

@@ -19,13 +19,15 @@ import (
 // glance is how long the prompt waits for input before it looks whether it should end.
 const glance = 200 * time.Millisecond
 
-const promptHelp = `cut front [NODE] | cut crossover   pull a cable (the front one of the node that serves, if none is named)
-heal                               put all cables back
-kill                               kill -9 of the proxy's worker on the node that serves
-power off NODE | power on NODE     NODE is proxy01 or proxy02
-status, why                        what lubdub says
-wait                               four seconds: two deadtimes
-quit                               Enter alone shows what the client sees`
+const promptHelp = `  cut front [NODE]     pull a front cable: that of NODE, or of the node that serves
+  cut crossover        pull the cable between the nodes
+  heal                 put all cables back
+  kill [NODE]          kill -9 of the proxy's worker
+  power off|on NODE    NODE is proxy01 or proxy02
+  status, why          what lubdub says on each node
+  wait                 four seconds: two deadtimes
+  quit
+Each answer says what the client saw since the one before; Enter alone asks for it.`
 
 // prompt lets a person break things.
 func (w *world) prompt(ctx context.Context, n *narrator, in *os.File) error {
@@ -45,7 +47,7 @@ func (w *world) prompt(ctx context.Context, n *narrator, in *os.File) error {
 			fmt.Fprintln(n.out, err)
 		}
 		s := w.load.Summary(from, lab.Now())
-		n.client(fmt.Sprintf("outage %7s   failed %3d of %-4d   now answered by %s   (since the last command)",
+		n.client(fmt.Sprintf("outage %7s   failed %3d of %-4d   now answered by %s",
 			milliseconds(s.Gap.Duration()), s.Failed, s.Requests, w.nowServed()))
 		from = lab.Now()
 	}
@@ -70,14 +72,18 @@ func (w *world) obey(ctx context.Context, n *narrator, words []string) error {
 	if len(words) == 0 {
 		return nil
 	}
-	order := strings.Join(words[:min(2, len(words))], " ")
-	chosen, err := w.named(words[min(2, len(words)):])
+	verb := 1
+	if words[0] == "cut" || words[0] == "power" {
+		verb = min(2, len(words))
+	}
+	order := strings.Join(words[:verb], " ")
+	chosen, err := w.named(words[verb:])
 	if err != nil {
 		return err
 	}
 	switch order {
 	case "cut front":
-		return w.lab.Unplug(front, chosen.name)
+		return w.lab.Unplug(front, short(chosen.name))
 	case "cut crossover":
 		return w.lab.Unplug(crossOver, short(nameA))
 	case "heal":
@@ -93,7 +99,7 @@ func (w *world) obey(ctx context.Context, n *narrator, words []string) error {
 	case "status", "why":
 		return w.say(ctx, n, order)
 	}
-	return errors.New(promptHelp)
+	return fmt.Errorf("there is no order %s; there are:\n%s", order, promptHelp)
 }
 
 // powerOn boots a node, and waits until its daemon answers.

@@ -10,7 +10,7 @@ import (
 )
 
 // freezes is how often the owner's daemon is frozen.
-const freezes = 15
+const freezes = 10
 
 // TestFreezes freezes the owner's daemon for lengths around those at which its lease ends and the other node takes over, at the
 // smallest supported times. Nobody may answer or announce beside the owner, whenever it thaws.

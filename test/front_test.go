@@ -93,7 +93,7 @@ func TestBootAtOnce(t *testing.T) {
 		at := lab.Now()
 		p.start(one, two)
 		owner, took := p.someone(at, 2*second+busy)
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(300 * time.Millisecond)
 		p.alone(owner, at)
 		owners[owner]++
 		longest = max(longest, took)

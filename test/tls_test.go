@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -59,6 +60,10 @@ func TestFilesDiffer(t *testing.T) {
 	p.start(one, two)
 	for _, node := range []string{one, two} {
 		p.told(node, 10*second+busy, "haresources", "ha.cf")
-		t.Logf("%s says: %v", node, p.status(node).Warnings)
+		warnings := p.status(node).Warnings
+		t.Logf("%s says: %v", node, warnings)
+		if strings.Contains(strings.Join(warnings, " "), "lubdub.conf") {
+			t.Errorf("%s names lubdub.conf, which is the same on both nodes", node)
+		}
 	}
 }

@@ -35,6 +35,7 @@ type GroupBeat struct {
 	State  State
 	Epoch  uint64
 	Able   bool // could run it: not in standby, nothing failed, warm resources run
+	Soon   bool // will be able in a moment: it is still starting
 	Claim  bool // wants to start it (rule C1)
 	Offer  bool // the other may take it at once
 	Intent bool // is about to take it without being heard (rule S3)

@@ -84,7 +84,7 @@ func (c Config) BeatSize() int {
 	}
 	fronts := map[string]bool{}
 	for _, g := range c.Groups {
-		b.Groups = append(b.Groups, GroupBeat{Name: g.Name, State: Blocked, Epoch: most, Able: true, Claim: true, Offer: true, Intent: true, Want: true, Keep: true})
+		b.Groups = append(b.Groups, GroupBeat{Name: g.Name, State: Blocked, Epoch: most, Able: true, Soon: true, Claim: true, Offer: true, Intent: true, Want: true, Keep: true})
 		for _, r := range g.Resources {
 			if r.isAddress() && !fronts[r.Interface] {
 				fronts[r.Interface] = true
@@ -106,7 +106,7 @@ const signatureSize = 3 + 3 + 64 + 1
 func groupItems(groups []GroupBeat) []string {
 	items := make([]string, len(groups))
 	for i, g := range groups {
-		items[i] = fmt.Sprintf("%s=%d:%x:%s", g.Name, g.State, g.Epoch, flags("acoiwk", g.Able, g.Claim, g.Offer, g.Intent, g.Want, g.Keep))
+		items[i] = fmt.Sprintf("%s=%d:%x:%s", g.Name, g.State, g.Epoch, flags("ascoiwk", g.Able, g.Soon, g.Claim, g.Offer, g.Intent, g.Want, g.Keep))
 	}
 	return items
 }
@@ -248,7 +248,7 @@ func (r *reader) group(item string) GroupBeat {
 	}
 	has := func(letter string) bool { return strings.Contains(parts[2], letter) }
 	return GroupBeat{Name: name, State: State(state), Epoch: r.hex(parts[1], 64),
-		Able: has("a"), Claim: has("c"), Offer: has("o"), Intent: has("i"), Want: has("w"), Keep: has("k")}
+		Able: has("a"), Soon: has("s"), Claim: has("c"), Offer: has("o"), Intent: has("i"), Want: has("w"), Keep: has("k")}
 }
 
 // milliseconds bounds what a heartbeat may say: a day is more than any dead time.

@@ -20,6 +20,8 @@ type group struct {
 	claimSeq    uint64 // of the first heartbeat that said so; 0: not said yet
 	offer       bool   // the other node may take it at once
 	offeredAt   Time
+	drains      bool // taken from a quiet owner: what it has not seen begin is passed on to it
+	drainEnd    Time // until when a group that moved away is kept quiet; 0: the other does not answer yet
 	intent      bool // we are about to take it without being heard (rule S3)
 	intentAt    Time
 	alone       bool   // rule O4
@@ -105,9 +107,28 @@ func (m *Machine) able(g *group) bool {
 	return m.fit(g) && m.now >= g.failedUntil
 }
 
+// soon says that this node will be able in a moment: it still looks at what runs,
+// or starts for the first time what runs on both nodes.
+func (m *Machine) soon(g *group) bool {
+	if m.able(g) || m.now < g.failedUntil || m.unready(g) {
+		return false
+	}
+	for _, r := range g.resources {
+		if r.state == failed || r.cfg.Warm && len(m.recent(r)) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// unready says that it is not the resources that keep this node from running the group.
+func (m *Machine) unready(g *group) bool {
+	return m.standby || m.leaving.since != 0 || g.state == Blocked || g.state == Stopping || m.plain() || !m.carrier(g)
+}
+
 // fit is able, failures left out.
 func (m *Machine) fit(g *group) bool {
-	if m.standby || m.leaving.since != 0 || g.state == Blocked || g.state == Stopping || m.plain() || !m.carrier(g) {
+	if m.unready(g) {
 		return false
 	}
 	for _, r := range g.resources {

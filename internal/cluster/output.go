@@ -26,6 +26,9 @@ type Entitle struct {
 	Quiet bool
 	// Announce sends the first announcement with the grant.
 	Announce bool
+	// Drain is for how long packets of connections that this node has not seen
+	// begin are passed on to the peer, who is quiet (rule M1); zero: not at all.
+	Drain time.Duration
 }
 
 // Run starts an action. It is answered by an Outcome with the same ID.

@@ -169,20 +169,41 @@ func (m *Machine) waitForTaker(g *group) {
 	said := m.said(g)
 	switch {
 	case m.peer.is == up && said.State == Running:
-		g.offer, g.move = false, handover{}
-		m.enter(g, Stopping, Event{Rule: "M1", Words: fmt.Sprintf("%s answers for %s", m.cfg.Peer, g.cfg.Name)})
+		m.drain(g)
 		return
 	case m.peer.is == up && said.State.owns():
 		m.changed = m.changed || g.offer
-		g.offer = false
+		g.offer, g.drainEnd = false, 0
 		return
 	}
+	g.drainEnd = 0
 	m.closeOffer(g)
 	if m.goes() && !g.offer {
 		m.enter(g, Stopping, Event{Level: Alarm, Words: fmt.Sprintf("%s stops: %s, and %s did not take it", g.cfg.Name, m.goesWords(), m.cfg.Peer)})
 		return
 	}
 	m.acquire(g)
+}
+
+// drainTime is for how long the old owner of a planned move keeps the address,
+// quietly, after the new one answers: what was begun with it is ended with it.
+// The new owner passes it the packets of those connections.
+const drainTime = 2 * time.Second
+
+// drain keeps the address of a group that moved away until its connections had their time.
+func (m *Machine) drain(g *group) {
+	if g.drainEnd == 0 {
+		g.drainEnd = m.now.Add(drainTime)
+		g.offer, g.move = false, handover{}
+		g.cause = m.emit(Event{Kind: "group", Group: g.cfg.Name, Cause: g.cause, Rule: "M1", Words: fmt.Sprintf(
+			"%s answers for %s; %s ends what was begun with it", m.cfg.Peer, g.cfg.Name, m.cfg.Self)})
+	}
+	if m.now < g.drainEnd {
+		m.at(g.drainEnd)
+		return
+	}
+	g.drainEnd = 0
+	m.enter(g, Stopping, Event{Rule: "M1", Words: fmt.Sprintf("%s is served by %s alone", g.cfg.Name, m.cfg.Peer)})
 }
 
 // recover lets a mute owner answer again by the rules for a standby, or give up (rule O5).

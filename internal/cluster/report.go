@@ -89,7 +89,7 @@ func (m *Machine) groupStatus(g *group) GroupStatus {
 // owner is the node that has the group, as far as this node knows.
 func (m *Machine) owner(g *group) string {
 	switch {
-	case g.state.owns():
+	case g.state.owns() && g.drainEnd == 0:
 		return m.cfg.Self
 	case m.peer.is == up && m.said(g).State.owns():
 		return m.cfg.Peer
@@ -206,6 +206,8 @@ func (m *Machine) cannotWords(g *group) string {
 		return fmt.Sprintf("%s is in standby", m.cfg.Peer)
 	case said.State != Stopped:
 		return fmt.Sprintf("on %s it is %s", m.cfg.Peer, said.State)
+	case said.Soon:
+		return fmt.Sprintf("%s is still starting", m.cfg.Peer)
 	case !said.Able:
 		return fmt.Sprintf("it failed on %s or cannot run there; see: lubdub status on %s", m.cfg.Peer, m.cfg.Peer)
 	}

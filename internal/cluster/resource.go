@@ -142,8 +142,12 @@ func (m *Machine) requestLease(g *group) bool {
 		m.mute(g, fmt.Sprintf("%s may not be served here: the entitlement ended before it began", g.cfg.Name), "O5")
 		return false
 	}
-	m.ask(g, Entitle{Until: until, Fresh: !holds, NotAfter: g.probe.voidAt, Announce: true})
-	g.probe.voidAt = 0
+	e := Entitle{Until: until, Fresh: !holds, NotAfter: g.probe.voidAt, Announce: true}
+	if g.drains {
+		e.Drain = drainTime
+	}
+	m.ask(g, e)
+	g.probe.voidAt, g.drains = 0, false
 	return false
 }
 
@@ -356,6 +360,7 @@ func (m *Machine) monitorEnded(g *group, r *resource, in Outcome) {
 		// What does not run at all is started in its order when the group may answer again.
 		if in.Result == NotRunning {
 			r.become(failed, m.now)
+			r.lookAt = m.now
 			g.redo(r)
 		} else {
 			r.become(running, m.now)

@@ -69,7 +69,7 @@ func (m *Machine) compose() Beat {
 	}
 	for _, g := range m.groups {
 		b.Groups = append(b.Groups, GroupBeat{
-			Name: g.cfg.Name, State: g.state, Epoch: m.saidEpoch(g), Able: m.able(g),
+			Name: g.cfg.Name, State: g.state, Epoch: m.saidEpoch(g), Able: m.able(g), Soon: m.soon(g),
 			Claim: g.claim, Offer: g.offer, Intent: g.intent, Want: g.wantUntil != 0,
 			Keep: g.offer && g.move.ordered,
 		})

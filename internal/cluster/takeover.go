@@ -87,7 +87,7 @@ func (m *Machine) claims(g *group, said GroupBeat) bool {
 	if g.offer || said.Offer || !m.mayTry(g) {
 		return false
 	}
-	return g.state != Stopped || m.preferred(g) || !said.Able
+	return g.state != Stopped || m.preferred(g) || !said.Able && !said.Soon
 }
 
 func (m *Machine) setClaim(g *group, claim bool) {
@@ -332,5 +332,6 @@ func (m *Machine) reason(g *group, rule string) uint64 {
 func (m *Machine) takeOffer(g *group, said GroupBeat) {
 	g.stay = said.Keep && !m.preferred(g)
 	g.probe.voidAt = 0
+	g.drains = said.State == Quiet
 	m.take(g, "M1", fmt.Sprintf("%s hands it over", m.cfg.Peer))
 }

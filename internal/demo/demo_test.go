@@ -142,13 +142,16 @@ func TestDemo(t *testing.T) {
 	before := see(t)
 	t.Run("with a prompt", func(t *testing.T) {
 		cmd := command(lubdub, "demo", "--interactive")
-		orders := []string{"power off proxy01", "wait", "", "power off proxy09", "fly", "power on proxy01", "kill proxy02", "status", "cut front", "heal", "quit"}
+		orders := []string{"power off proxy01", "wait", "", "power off proxy09", "fly", "power on proxy01", "kill proxy02", "status", "cut front", "wait", "heal", "quit"}
 		cmd.Stdin = strings.NewReader(strings.Join(orders, "\n") + "\n")
 		_, after, _ := strings.Cut(whole(t, cmd), "Your turn.")
 		for _, want := range []string{"now answered by proxy02", `there is no node "proxy09"`, "there is no order fly", "web runs on proxy02.example.org"} {
 			if !strings.Contains(after, want) {
 				t.Errorf("the prompt said\n%s\nwant %q", after, want)
 			}
+		}
+		if strings.Contains(after, "lab: ") {
+			t.Errorf("an order went wrong in the lab:\n%s", after)
 		}
 	})
 	t.Run("without root", func(t *testing.T) {

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// The lines of a page between which the newest run's tables stand.
+const (
+	beginMark = "<!-- begin: printed by make bench -->\n"
+	endMark   = "<!-- end: printed by make bench -->\n"
+)
+
+// into puts text in its place in a page, instead of what an earlier run left there.
+func into(path, text string) error {
+	page, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	head, rest, found := strings.Cut(string(page), beginMark)
+	_, tail, ends := strings.Cut(rest, endMark)
+	if !found || !ends {
+		return fmt.Errorf("%s lacks the lines %q and %q, between which the tables belong", path, strings.TrimSpace(beginMark), strings.TrimSpace(endMark))
+	}
+	return os.WriteFile(path, []byte(head+beginMark+"\n"+strings.TrimSpace(text)+"\n\n"+endMark+tail), 0o644)
+}

@@ -158,9 +158,10 @@ func TestDiskFull(t *testing.T) {
 	at := lab.Now()
 	p.order(one, "move web "+two)
 	p.answered(two, at, busy)
+	p.drained(one)
 	p.order(one, "move web "+one)
 	p.answered(one, lab.Now(), busy)
-	p.told(one, busy, "running")
+	p.drained(two)
 	p.settled()
 	p.causes(one, p.began, "no space left", "runs on")
 	life := before

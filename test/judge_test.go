@@ -44,15 +44,7 @@ func (p *pair) alone(node string, since time.Duration) {
 	}
 }
 
-// nobody demands that nobody has answered since a time.
-func (p *pair) nobody(since time.Duration) {
-	p.t.Helper()
-	for _, a := range p.prober.Answers(since, lab.Now()) {
-		p.t.Fatalf("%s answered for %s, nobody should", a.MAC, shared)
-	}
-}
-
-// never demands that two never answered the same question, since the hosts are there.
+// neverTwo demands that two never answered the same question, since the hosts are there.
 func (p *pair) neverTwo() {
 	p.t.Helper()
 	if both := p.prober.Overlaps(p.began, lab.Now()); len(both) > 0 {

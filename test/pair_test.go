@@ -200,6 +200,12 @@ func (p *pair) settled() {
 	})
 }
 
+// drained waits until nothing of the group is left on a node that handed it over.
+func (p *pair) drained(node string) {
+	p.t.Helper()
+	eventually(p.t, 3*second+busy, "nothing of the group is left on "+node, func() bool { return p.status(node).Groups[0].State == "stopped" })
+}
+
 // stop ends a daemon as systemd does, and says how long it took.
 func (p *pair) stop(node string) time.Duration {
 	p.t.Helper()

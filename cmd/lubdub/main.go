@@ -9,10 +9,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lubdub/internal/lab"
 	"lubdub/internal/vip"
 )
 
-func main() { os.Exit(execute(context.Background(), realWorld())) }
+func main() {
+	lab.Child() // the demo starts this same program for the machines of its lab
+	os.Exit(execute(context.Background(), realWorld()))
+}
 
 // patience is how long a person waits for an answer of the daemon. It takes
 // microseconds, and says after five seconds that it is stuck.

@@ -102,6 +102,7 @@ func Parse(files Files, opts Options) (*Loaded, Problems) {
 	l.Directives = ha.recorded()
 	l.Config.Digests = append(digests(ha, groups, extra, l), extra.watchedDigests(files.Watched)...)
 
+	groups.checkSize(l.Config)
 	for i, w := range l.PeerCommand {
 		if w == "NODE" {
 			l.PeerCommand[i] = l.Config.Peer

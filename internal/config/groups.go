@@ -131,6 +131,16 @@ func (l *line) known(text string) bool {
 	return text != "" && (text == l.name || text == l.words[0].text || text == l.key())
 }
 
+// checkSize refuses groups that a heartbeat has no room for: it says something
+// of each, and must fit one frame.
+func (h *haresources) checkSize(cfg cluster.Config) {
+	if size := cfg.BeatSize(); size > cluster.MaxBeat && len(h.groups) > 0 {
+		last := h.groups[len(h.groups)-1]
+		h.errorf(last.words[0], "use fewer groups, or give them shorter names in lubdub.conf ('name KEY NAME')",
+			"these groups do not fit into a heartbeat: it would have %d bytes, at most %d fit", size, cluster.MaxBeat)
+	}
+}
+
 // list returns the groups as the core wants them.
 func (h *haresources) list() []cluster.Group {
 	var out []cluster.Group

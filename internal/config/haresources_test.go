@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -129,5 +130,22 @@ func TestFit(t *testing.T) {
 				t.Errorf("got %q %s %v, want %q %s %v", device, prefix, ok, test.device, test.prefix, test.ok)
 			}
 		})
+	}
+}
+
+// A heartbeat says something of each group and must fit one frame.
+func TestGroupsThatDoNotFitAHeartbeat(t *testing.T) {
+	var text strings.Builder
+	for i := range maxGroups {
+		fmt.Fprintf(&text, "alpha %s%02d\n", strings.Repeat("x", 90), i)
+	}
+	_, problems := Parse(Files{HaCF: []byte("node alpha beta\nbcast eth1 eth0\n"), Haresources: []byte(text.String()),
+		Authkeys: []byte("auth 1\n1 sha256 secretsecret\n")}, Options{Node: "alpha"})
+	found := false
+	for _, p := range problems {
+		found = found || p.Severity == Error && strings.Contains(p.Words, "do not fit into a heartbeat")
+	}
+	if !found {
+		t.Errorf("accepted; problems: %v", problems)
 	}
 }

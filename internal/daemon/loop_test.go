@@ -34,7 +34,6 @@ type twin struct {
 	actions *actions
 	peer    *twin
 	beats   int
-	states  []string
 	cancel  context.CancelFunc
 	ended   sync.WaitGroup
 	clean   bool

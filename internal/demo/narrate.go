@@ -126,8 +126,8 @@ func (n *narrator) client(figures string) {
 
 // conclude ends the demo.
 func (n *narrator) conclude(steps int, took time.Duration) {
-	fmt.Fprintf(n.out, "\n%s The prober never saw both nodes answer.\n",
-		n.paint(bold, fmt.Sprintf("All %d steps went as they must, in %s.", steps, age(took))))
+	fmt.Fprintf(n.out, "\n%s\nBoth nodes never answered ARP together for more than %v, which is as fine as the prober can tell.\n",
+		n.paint(bold, fmt.Sprintf("All %d steps went as they must, in %s.", steps, age(took))), doubt)
 }
 
 // wrap breaks a sentence between words.

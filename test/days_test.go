@@ -164,7 +164,7 @@ func TestDiskFull(t *testing.T) {
 	p.drained(two)
 	p.settled()
 	p.causes(one, p.began, "no space left", "runs on")
-	life := before
+	life, restarts := before, lab.Now()
 	for range 3 {
 		at := lab.Now()
 		p.daemon(one).Kill()
@@ -178,7 +178,7 @@ func TestDiskFull(t *testing.T) {
 		life = now
 		p.causes(one, at, "the cluster runs on")
 	}
-	p.alone(one, at+second)
+	p.alone(one, restarts)
 	p.neverTwo()
 }
 

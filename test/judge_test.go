@@ -40,6 +40,7 @@ func (p *pair) alone(node string, since time.Duration) {
 		if a.MAC != mac {
 			p.t.Errorf("%s says that it has %s (unasked: %v) %v after the beginning; only %s (%s) should", a.MAC, shared, a.Announced,
 				round(a.At-since), node, mac)
+			return
 		}
 	}
 }

@@ -93,6 +93,9 @@ func (m *Machine) moveGroup(in Command) (string, bool) {
 
 func (m *Machine) moveHere(g *group, dry bool) (string, bool) {
 	switch said := m.said(g); {
+	case g.drainEnd != 0:
+		return fmt.Sprintf("refused: %s has just moved to %s, and %s still ends what was begun with it; try again in %v",
+			g.cfg.Name, m.cfg.Peer, m.cfg.Self, round(g.drainEnd.Sub(m.now))), false
 	case g.state.owns():
 		return fmt.Sprintf("%s runs on %s already", g.cfg.Name, m.cfg.Self), true
 	case m.peer.is != up || !said.State.owns():

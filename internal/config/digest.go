@@ -58,9 +58,9 @@ func (h *haCF) meaning(l *Loaded) []string {
 
 // meaning is each group as written, and its name where that comes from the
 // order of the lines.
-func (r *haresources) meaning() []string {
+func (h *haresources) meaning() []string {
 	var out []string
-	for _, l := range r.groups {
+	for _, l := range h.groups {
 		text := l.node.text + " " + strings.Join(texts(l.words), " ")
 		if strings.HasPrefix(l.name, l.key()+"#") {
 			text += " as " + l.name

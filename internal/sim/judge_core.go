@@ -84,7 +84,7 @@ func (j *judge) written(n *node, g int, until cluster.Time) {
 
 // ran judges an action (invariant I4).
 func (j *judge) ran(d *daemon, o cluster.Run, g, r int) {
-	w, n, known := j.w, d.n, j.nodes[d.n.id].known[g]
+	w, n := j.w, d.n
 	resources := w.setup.Groups[g].Resources
 	if o.ID <= j.nodes[n.id].actions {
 		w.fail("I4", "%s: action %d comes after %d", n.name, o.ID, j.nodes[n.id].actions)
@@ -95,26 +95,38 @@ func (j *judge) ran(d *daemon, o cluster.Run, g, r int) {
 			w.fail("I4", "%s: %s of %s while its %s runs", n.name, o.Action, o.Resource, a.run.Action)
 		}
 	}
-	if resources[r].Warm {
-		return
+	switch {
+	case resources[r].Warm:
+	case o.Action == cluster.Start:
+		j.starts(n, g, r)
+	case o.Action == cluster.Stop:
+		j.stops(n, g, r)
 	}
-	switch o.Action {
-	case cluster.Start:
-		if n.standby {
-			w.fail("standby", "%s starts %s in standby", n.name, o.Resource)
+}
+
+// starts judges the order of starts.
+func (j *judge) starts(n *node, g, r int) {
+	w, known := j.w, j.nodes[n.id].known[g]
+	resources := w.setup.Groups[g].Resources
+	if n.standby {
+		w.fail("standby", "%s starts %s in standby", n.name, resources[r].Name)
+	}
+	for k := range r {
+		if known[k] != saidRunning && !(known[k] == unsaid && j.nodes[n.id].adopted) {
+			w.fail("I4", "%s starts %s before %s runs", n.name, resources[r].Name, resources[k].Name)
 		}
-		for k := range r {
-			if known[k] != saidRunning && !(known[k] == unsaid && j.nodes[n.id].adopted) {
-				w.fail("I4", "%s starts %s before %s runs", n.name, o.Resource, resources[k].Name)
-			}
-		}
-	case cluster.Stop:
-		for k := r + 1; k < len(resources); k++ {
-			// In a restart in place the address stays; on the way down it goes first.
-			stays := isAddress(resources[k]) && j.nodes[n.id].state[g] != cluster.Stopping
-			if known[k] == saidRunning && !resources[k].Warm && !stays {
-				w.fail("I4", "%s stops %s before %s", n.name, o.Resource, resources[k].Name)
-			}
+	}
+}
+
+// stops judges the order of stops.
+func (j *judge) stops(n *node, g, r int) {
+	w, known := j.w, j.nodes[n.id].known[g]
+	resources := w.setup.Groups[g].Resources
+	for k := r + 1; k < len(resources); k++ {
+		// In a restart in place the address stays; on the way down it goes first.
+		stays := isAddress(resources[k]) && j.nodes[n.id].state[g] != cluster.Stopping
+		if known[k] == saidRunning && !resources[k].Warm && !stays {
+			w.fail("I4", "%s stops %s before %s", n.name, resources[r].Name, resources[k].Name)
 		}
 	}
 }

@@ -73,7 +73,9 @@ func (s series) many(ctx context.Context, dir string) (all []result, err error) 
 			return nil, err
 		}
 	}
-	w.rest()
+	if err := w.rest(); err != nil {
+		return nil, err
+	}
 	for _, m := range marks {
 		one := result{page: look(w.page, calm, m), udp: look(w.udp, calm, m)}
 		one.served, one.silence = w.moved(m)

@@ -186,7 +186,9 @@ func (s series) once(ctx context.Context, dir string) (results []result, err err
 			break // the steps behind it need it; the table says so
 		}
 	}
-	w.rest()
+	if err := w.rest(); err != nil {
+		return nil, err
+	}
 	results, err = w.judge(ctx, s, calm, marks)
 	if broken := marks[len(marks)-1].err; err == nil && broken != nil {
 		err = fmt.Errorf("the step before it failed: %w", broken)

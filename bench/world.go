@@ -113,11 +113,12 @@ func (w *world) stop(ctx context.Context, name string) error {
 // close ends the load, so that every request is counted, and with all the rest of the world.
 func (w *world) close() error { return w.lab.Close() }
 
-// rest stops the instruments. What they recorded is complete then.
-func (w *world) rest() {
+// rest stops the instruments. What they recorded is complete then. A node without power gets it back, for its events are on its disk.
+func (w *world) rest() error {
 	w.page.Stop()
 	w.udp.Stop()
 	w.capture.Stop()
+	return errors.Join(w.lab.Host(owner).PowerOn(), w.lab.Host(other).PowerOn())
 }
 
 // await waits until a node has served alone, and every page was answered, for as long as it takes to settle.

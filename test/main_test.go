@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,27 +19,51 @@ var (
 	outside error  // why there are no real hosts here
 )
 
-func TestMain(m *testing.M) { os.Exit(tellAll(m)) }
+// programVariable names the program under test; without it the program is built from this source. It also hands what was built
+// outside on into the namespaces, where the go command could download nothing.
+const programVariable = "LUBDUB_TEST_PROGRAM"
 
-// tellAll enters namespaces of its own, builds the program once, and runs the tests.
+func TestMain(m *testing.M) {
+	lab.Child()
+	os.Exit(tellAll(m))
+}
+
+// tellAll builds the program once, enters namespaces of its own, and runs the tests.
 func tellAll(m *testing.M) int {
-	if outside = lab.Enter(); outside != nil {
-		return m.Run()
+	lubdub = os.Getenv(programVariable)
+	if lubdub == "" {
+		dir, err := build()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir) // here if the namespaces are refused, else where the tests ran
+		if err := os.Setenv(programVariable, filepath.Join(dir, programName)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	} else if dir := filepath.Dir(lubdub); strings.HasPrefix(filepath.Base(dir), buildPrefix) {
+		defer os.RemoveAll(dir)
 	}
-	dir, err := os.MkdirTemp("", "ldtest-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	lubdub = filepath.Join(dir, "lubdub")
-	build := exec.Command("go", "build", "-o", lubdub, "lubdub/cmd/lubdub")
-	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintf(os.Stderr, "build lubdub: %v\n", err)
-		return 1
-	}
+	outside = lab.Enter() // on success the test begins anew inside, and this process ends with it
 	return m.Run()
+}
+
+const (
+	programName = "lubdub"
+	buildPrefix = "ldtest-"
+)
+
+// build builds the program into a directory of its own.
+func build() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", buildPrefix); err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, programName), "lubdub/cmd/lubdub")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", errors.Join(fmt.Errorf("build lubdub: %w\n%s", err, out), os.RemoveAll(dir))
+	}
+	return dir, os.Chmod(dir, 0o755)
 }
 
 // missing skips the test, or fails it where skipping is not allowed.

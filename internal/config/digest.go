@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"lubdub/internal/cluster"
 )
@@ -70,30 +71,47 @@ func (h *haresources) meaning() []string {
 	return out
 }
 
-// settings are what lubdub.conf can change of a resource.
-func (r resource) settings() string {
-	return fmt.Sprintf("%v %v %v %q", r.Warm, r.Interval, r.Timeouts, slices.Sorted(slices.Values(r.Params)))
+const (
+	// ofOneNode are the words of lubdub.conf that may differ between the nodes.
+	ofOneNode = "point-to-point peer-command api-group"
+	// usualSaid are the values that change nothing when they are written.
+	usualSaid = "interval=10s timeout=20s start=1m0s stop=1m0s compat stay yield"
+)
+
+// meaning is what the file says, line by line, whatever the order of its lines
+// and of a line's options. It does not depend on haresources.
+func (c *lubdubConf) meaning() []string {
+	var out []string
+	for _, st := range c.good {
+		said := changes(st)
+		if len(said) == 0 || slices.Contains(strings.Fields(ofOneNode), st.key.text) {
+			continue
+		}
+		out = append(out, st.key.text+" "+strings.Join(said, " "))
+	}
+	slices.Sort(out)
+	return out
 }
 
-// meaning is what the file changes. point-to-point, peer-command and api-group
-// belong to one node.
-func (c *lubdubConf) meaning() []string {
-	out := []string{fmt.Sprint("strict ", c.strict), fmt.Sprint("take ", c.take)}
-	for _, w := range c.watched {
-		out = append(out, "watch "+w.text)
-	}
-	for _, p := range c.proxies {
-		out = append(out, fmt.Sprintf("proxy %q", p))
-	}
-	for _, l := range c.groups.groups {
-		if _, ok := c.named[l.name]; ok {
-			out = append(out, "name "+l.words[0].text+" "+l.name)
-		}
-		for _, r := range l.resources {
-			if text := r.settings(); text != (resource{Resource: usual(r.Class)}).settings() {
-				out = append(out, l.words[0].text+" "+r.Name+" "+text)
+// changes are the words of a line that change something, sorted; none if the line
+// says what is so anyway.
+func changes(st statement) []string {
+	var said []string
+	for _, w := range st.args {
+		text := w.text
+		if key, value, ok := strings.Cut(text, "="); ok {
+			if d, err := time.ParseDuration(value); err == nil {
+				text = key + "=" + d.String()
 			}
 		}
+		if !slices.Contains(strings.Fields(usualSaid), text) {
+			said = append(said, text)
+		}
 	}
-	return out
+	about := st.key.text == "monitor" || st.key.text == "timeout"
+	if about && len(said) == 1 && len(st.args) > 1 {
+		return nil
+	}
+	slices.Sort(said)
+	return said
 }

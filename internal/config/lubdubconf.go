@@ -17,6 +17,7 @@ type lubdubConf struct {
 	*source
 	groups *haresources
 	known  map[string]entry
+	good   []statement     // the lines without a fault
 	set    map[string]word // monitor and timeout lines by what they are about
 
 	strict, take bool
@@ -59,6 +60,7 @@ func readLubdubConf(src *source, groups *haresources) *lubdubConf {
 			good = append(good, st)
 		}
 	}
+	c.good = good
 	c.applyAll(good)
 	return c
 }

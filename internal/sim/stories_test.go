@@ -189,7 +189,7 @@ func TestStoryH1MovesDoNotBounce(t *testing.T) {
 		to := "ba"[i%2 : i%2+1]
 		s.Order(string("ab"[i/2%2]), cluster.Command{Verb: cluster.Move, Group: "web", Node: to})
 		s.settle(to, "web", s1)
-		s.pass(700 * ms)
+		s.pass(2700 * ms) // the drain of the move before
 		s.answers("web", to)
 	}
 	if s.Moves("web") != 40 {

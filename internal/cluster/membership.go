@@ -32,8 +32,9 @@ type peer struct {
 	echoed Time
 	// newLife is when a newer incarnation was first heard after a leave (rule O2).
 	newLife Time
-	olderAt Time // when heartbeats of an older life were last complained of
-	plainAt Time // when a real Heartbeat's message last came; 0: never
+	old     uint64 // heartbeats that came behind a newer one: late copies, or replays
+	olderAt Time   // when heartbeats of an older life were last complained of
+	plainAt Time   // when a real Heartbeat's message last came; 0: never
 	macs    []string
 	differs []string // the files that differ
 }
@@ -47,6 +48,7 @@ func (m *Machine) absorbHeard(in Heard) {
 	case b.Plain:
 		m.absorbPlain(in)
 	case older(b, p.beat):
+		p.old++
 		m.noteOlder(b)
 	case b.Incarnation == p.beat.Incarnation && b.Seq == p.beat.Seq:
 		m.links[in.Link].heard = m.now

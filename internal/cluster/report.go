@@ -28,7 +28,7 @@ func (m *Machine) Status() Status {
 func (m *Machine) peerStatus() PeerStatus {
 	p := &m.peer
 	s := PeerStatus{Name: m.cfg.Peer, Membership: p.is.String(), Incarnation: p.beat.Incarnation,
-		Standby: p.beat.Standby, Silence: m.silence(), Since: p.since}
+		Standby: p.beat.Standby, Silence: m.silence(), Since: p.since, Old: p.old}
 	heard := p.beat.Seq > 0
 	switch {
 	case m.plain():

@@ -27,6 +27,7 @@ type PeerStatus struct {
 	Incarnation uint64
 	Standby     bool
 	Silence     time.Duration // since its last heartbeat
+	Old         uint64        // its heartbeats that came behind a newer one and were ignored: late copies, or replays
 	Since       Time          // of the membership
 }
 

@@ -17,6 +17,8 @@ const (
 	// maxLeased bounds the addresses that are gated, and so the size of one transaction: about 60 bytes
 	// for each of at most four elements an address, well under a socket's default send buffer.
 	maxLeased = 256
+	// maxDrain bounds a drain: less than the minute for which the kernel remembers what began here.
+	maxDrain = 30 * time.Second
 	// minLife is the shortest time-out that is written: one jiffy where HZ is 100. The kernel rounds a
 	// time-out down to jiffies, and takes zero for "never ends".
 	minLife = 10 * time.Millisecond
@@ -31,6 +33,11 @@ type Grant struct {
 	Until     int64        // boot clock in nanoseconds at which the entitlement ends
 	NotAfter  int64        // boot clock in nanoseconds; a later write is void (rule S6); 0: no such limit
 	Fresh     bool         // a new entitlement: none may be running; false: a renewal, one must be running
+
+	// Drain is the hardware address of the old owner in a planned move; zero: no drain begins. It is named once: a
+	// renewal without it leaves a drain alone, and one with it begins the drain anew.
+	Drain    MAC
+	DrainFor time.Duration // how long the drain lasts, at most half a minute
 }
 
 // Op says what a Result is about.
@@ -84,6 +91,12 @@ type LeaseOptions struct {
 	Now    func() int64  // the boot clock in nanoseconds; nil: the kernel's
 	Report func(Result)  // called from the lease's goroutine, in order; it must not block
 
+	// Interfaces tells on which interface an address is met, for drains. One that does not exist yet may come later.
+	Interfaces map[netip.Addr]string
+	// Undrained is told why drains are not possible on an interface, once until they are again. A lease does not
+	// need them. It is called as Report is; nil: nobody is told.
+	Undrained func(error)
+
 	dial  func() (netfilter, error) // the tests' seam; nil: the real kernel
 	pause func(stage)               // the tests' hook between the steps of a write; nil: none
 }
@@ -112,6 +125,11 @@ type LeaseOptions struct {
 // such a table dies with the daemon before kernel 6.9, and a saved rule set that names it could never be
 // loaded again.
 //
+// A grant with a Drain lets a planned move cut no connection. The old owner still serves, quietly; the
+// frames of its connections come to this node, whose kernel knows nothing of them and would reset them. So for the drain
+// time the kernel hands TCP packets of connections that it has not seen begin on to the old owner, on the same
+// interface. It is in force with the grant, in one transaction, before the first announcement.
+//
 // The kernel counts an element's time on its monotonic clock: it stands still while the machine is suspended.
 type Lease struct {
 	box  *mailbox
@@ -128,7 +146,7 @@ func (l *Lease) Manage(seq int64, addrs []netip.Addr) {
 
 // Set hands over a grant and returns at once; it reports OpGrant. The newest grant for a key wins: one that it
 // replaces before it was written gets no report. A renewal that replaces an unwritten fresh grant takes over its
-// Fresh and NotAfter.
+// Fresh and NotAfter, and any grant that is not quiet takes over an unwritten Drain.
 func (l *Lease) Set(g Grant) {
 	g.Addresses = plain(g.Addresses)
 	l.box.putGrant(g)

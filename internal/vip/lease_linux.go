@@ -23,14 +23,18 @@ func OpenLease(opts LeaseOptions) (*Lease, error) {
 	if opts.Report == nil {
 		opts.Report = func(Result) {}
 	}
+	if opts.Undrained == nil {
+		opts.Undrained = func(error) {}
+	}
 	if opts.dial == nil {
 		opts.dial = dialNetfilter
 	}
+	opts.Interfaces = plainFronts(opts.Interfaces)
 	nf, err := opts.dial()
 	if err != nil {
 		return nil, err
 	}
-	w := &leaseWriter{opts: opts, gate: gate{nf: nf}, box: newMailbox()}
+	w := &leaseWriter{opts: opts, gate: gate{nf: nf}, box: newMailbox(), told: make(map[string]bool)}
 	if err := w.open(); err != nil {
 		return nil, errors.Join(err, nf.close())
 	}
@@ -65,8 +69,12 @@ func (l *Lease) Remove() error {
 	}
 	g := gate{nf: nf}
 	b := g.begin()
-	b.putNoGate()
-	if err := g.run(b); err != nil {
+	b.putNoTable(unix.NFPROTO_INET, unix.NFPROTO_ARP)
+	err = g.run(b)
+	if err == nil {
+		err = g.removeDrains()
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("remove table %s: %w; remove it with nft delete table", tableName, err), nf.close())
 	}
 	return nf.close()
@@ -118,6 +126,8 @@ type leaseWriter struct {
 	watch   *nftWatch
 	managed []netip.Addr
 	held    map[netip.Addr]holding
+	drains  map[netip.Addr]drain
+	told    map[string]bool // interfaces whose lack of a drain was reported
 }
 
 // restoreDelay is the pause before the gate is put back again when the kernel refused.
@@ -135,6 +145,9 @@ func (w *leaseWriter) open() error {
 	// Once more, for what another program removed before the watch began. It changes nothing otherwise.
 	if err = w.install(); err == nil {
 		err = w.learn()
+	}
+	if err == nil {
+		err = w.learnDrains()
 	}
 	if err != nil {
 		return errors.Join(err, watch.close())

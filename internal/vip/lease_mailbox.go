@@ -52,6 +52,9 @@ func (m *mailbox) putGrant(g Grant) {
 	if old := s.grant; old != nil && old.Fresh && !g.Fresh {
 		g.Fresh, g.NotAfter = true, old.NotAfter
 	}
+	if old := s.grant; old != nil && g.Drain == (MAC{}) && !g.Quiet {
+		g.Drain, g.DrainFor = old.Drain, old.DrainFor
+	}
 	s.grant = &g
 	m.mu.Unlock()
 	m.ring()

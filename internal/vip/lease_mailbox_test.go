@@ -3,6 +3,7 @@ package vip
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -14,6 +15,10 @@ func TestMailbox(t *testing.T) {
 	fresh := func(key string, seq, notAfter int64) Grant {
 		return Grant{Key: key, Seq: seq, Fresh: true, NotAfter: notAfter}
 	}
+	drained := func(key string, seq int64) Grant {
+		return Grant{Key: key, Seq: seq, Drain: MAC{2}, DrainFor: time.Second}
+	}
+	quiet := func(key string, seq int64) Grant { return Grant{Key: key, Seq: seq, Quiet: true} }
 	revoke := func(key string, seq int64, addrs ...netip.Addr) revokeRequest {
 		return revokeRequest{key, seq, addrs}
 	}
@@ -27,6 +32,8 @@ func TestMailbox(t *testing.T) {
 		{"a renewal keeps an unwritten fresh grant fresh", []any{fresh("x", 1, 7), grant("x", 2)}, []any{fresh("x", 2, 7)}},
 		{"a fresh grant replaces a renewal", []any{grant("x", 1), fresh("x", 2, 7)}, []any{fresh("x", 2, 7)}},
 		{"a newer fresh grant brings its own limit", []any{fresh("x", 1, 7), fresh("x", 2, 9)}, []any{fresh("x", 2, 9)}},
+		{"a renewal keeps an unwritten drain", []any{drained("x", 1), grant("x", 2)}, []any{drained("x", 2)}},
+		{"who gives away drains nothing", []any{drained("x", 1), quiet("x", 2)}, []any{quiet("x", 2)}},
 		{"a revocation drops an older grant", []any{grant("x", 1), revoke("x", 2, a)}, []any{revoke("x", 2, a)}},
 		{"a revocation stands before a newer grant", []any{revoke("x", 1, a), fresh("x", 2, 7)}, []any{revoke("x", 1, a), fresh("x", 2, 7)}},
 		{"a fresh grant does not outlive the revocation", []any{fresh("x", 1, 7), revoke("x", 2, a), grant("x", 3)}, []any{revoke("x", 2, a), grant("x", 3)}},

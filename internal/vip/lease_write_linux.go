@@ -21,8 +21,9 @@ var errBusy = errors.New("tried too often in vain; the machine is overloaded, or
 type fate int
 
 const (
-	written fate = iota
-	again        // nothing was written; begin anew with a new ticket
+	written   fate = iota
+	again          // nothing was written; begin anew with a new ticket
+	undrained      // the same, and without the drain
 	lapsed
 	void
 	failed
@@ -38,6 +39,10 @@ func (w *leaseWriter) grant(g Grant) Result {
 		f, err := w.tryGrant(g)
 		switch f {
 		case again:
+			continue
+		case undrained:
+			w.tell(w.fronts(g), fmt.Errorf("drain %s: %w", g.Key, err))
+			g.Drain = MAC{}
 			continue
 		case written:
 			r.OK = true
@@ -75,6 +80,8 @@ func (w *leaseWriter) tryGrant(g Grant) (fate, error) {
 		return lapsed, nil
 	}
 	b := w.gate.begin()
+	w.endDrains(b, g, now)
+	drainLife := w.startDrains(b, g)
 	for _, a := range g.Addresses {
 		w.replace(b, a, g, left)
 	}
@@ -87,6 +94,7 @@ func (w *leaseWriter) tryGrant(g Grant) (fate, error) {
 	for _, a := range g.Addresses {
 		w.held[a] = holding{quiet: g.Quiet, until: g.Until}
 	}
+	w.keepDrains(g, now, drainLife)
 	return written, nil
 }
 
@@ -127,6 +135,14 @@ func (w *leaseWriter) judge(err error, g Grant) (fate, error) {
 		return again, nil
 	case g.Fresh && r.any(forAdding, unix.EEXIST):
 		return failed, errors.New("an earlier grant still runs in the kernel; renew it or revoke it first")
+	case r.touches(forDrainEnd):
+		// It ended by itself a moment ago.
+		for _, a := range g.Addresses {
+			delete(w.drains, a)
+		}
+		return again, nil
+	case r.touches(forDrain):
+		return undrained, err
 	}
 	return failed, errors.Join(err, w.learn())
 }
@@ -167,6 +183,10 @@ func (w *leaseWriter) erase(addrs []netip.Addr) error {
 	for _, a := range addrs {
 		delete(w.held, a)
 		todo = append(todo, element{speakSet(a), a.AsSlice()}, element{carrySet(a), a.AsSlice()})
+		if d, ok := w.drains[a]; ok {
+			todo = append(todo, d.elements(a)...)
+			delete(w.drains, a)
+		}
 	}
 	for range writeTries {
 		b := w.gate.begin()
@@ -227,6 +247,7 @@ func (w *leaseWriter) manage(q manageRequest) Result {
 		switch {
 		case err == nil:
 			r.OK = true
+			w.installDrains()
 			return r
 		case errors.As(err, &refused) && refused.has(unix.ENOENT):
 			err = w.restore()
@@ -277,6 +298,7 @@ func (w *leaseWriter) tryRestore() error {
 		var r *refusal
 		switch {
 		case err == nil:
+			w.installDrains()
 			return nil
 		case !errors.As(err, &r):
 			return fmt.Errorf("put table %s back: %w", tableName, err)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tableName is our table, once in family inet and once in family arp.
+// tableName is our table: once in family inet, once in family arp, and for drains once in family netdev.
 const tableName = "lubdub"
 
 // set is one set of ours.
@@ -87,14 +87,14 @@ func (b *batch) add(e element, life time.Duration, exclusive bool) {
 		flags |= unix.NLM_F_EXCL
 	}
 	b.message(unix.NFT_MSG_NEWSETELEM, flags, e.set.family, forAdding, e, func(ae *netlink.AttributeEncoder) {
-		encodeElement(ae, e, life)
+		encodeElement(ae, e, nil, life)
 	})
 }
 
 // remove deletes an element; the kernel refuses the batch when it is not there or has expired.
 func (b *batch) remove(e element, why purpose) {
 	b.message(unix.NFT_MSG_DELSETELEM, 0, e.set.family, why, e, func(ae *netlink.AttributeEncoder) {
-		encodeElement(ae, e, 0)
+		encodeElement(ae, e, nil, 0)
 	})
 }
 
@@ -106,7 +106,8 @@ func (b *batch) empty(s set) {
 	})
 }
 
-func encodeElement(ae *netlink.AttributeEncoder, e element, life time.Duration) {
+// encodeElement writes one element; value is what a map has for its key, else nil.
+func encodeElement(ae *netlink.AttributeEncoder, e element, value []byte, life time.Duration) {
 	ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
 	ae.String(unix.NFTA_SET_ELEM_LIST_SET, e.set.name)
 	ae.Nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS, func(list *netlink.AttributeEncoder) error {
@@ -115,6 +116,12 @@ func encodeElement(ae *netlink.AttributeEncoder, e element, life time.Duration) 
 				k.Bytes(unix.NFTA_DATA_VALUE, e.key)
 				return nil
 			})
+			if value != nil {
+				el.Nested(unix.NFTA_SET_ELEM_DATA, func(d *netlink.AttributeEncoder) error {
+					d.Bytes(unix.NFTA_DATA_VALUE, value)
+					return nil
+				})
+			}
 			if ms := life.Milliseconds(); ms > 0 {
 				el.Uint64(unix.NFTA_SET_ELEM_TIMEOUT, uint64(ms))
 			}

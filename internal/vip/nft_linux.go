@@ -127,10 +127,12 @@ func align4(n int) int { return (n + 3) &^ 3 }
 type purpose int
 
 const (
-	forInstall purpose = iota // part of the gate
-	forTicket                 // deletes the ticket
-	forRunning                // deletes a running element
-	forAdding                 // adds an element
+	forInstall  purpose = iota // part of the gate
+	forTicket                  // deletes the ticket
+	forRunning                 // deletes a running element
+	forAdding                  // adds an element
+	forDrain                   // part of a drain; the grant does without it if need be
+	forDrainEnd                // deletes an element of a drain
 )
 
 // batchEntry is one message of a batch.
@@ -230,6 +232,16 @@ func (r *refusal) any(why purpose, no unix.Errno) bool {
 	return false
 }
 
+// touches tells whether the kernel refused any entry of this purpose.
+func (r *refusal) touches(why purpose) bool {
+	for _, e := range r.entries {
+		if e.why == why && r.errnos[e.seq] != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // has tells whether any message, also the batch's own, was answered with one of these errors.
 func (r *refusal) has(nos ...unix.Errno) bool {
 	for _, no := range r.errnos {
@@ -248,6 +260,10 @@ func (e batchEntry) describe() string {
 		return fmt.Sprintf("to delete %s from set %s", e.elem.label(), e.elem.set.name)
 	case forAdding:
 		return fmt.Sprintf("to add %s to set %s", e.elem.label(), e.elem.set.name)
+	case forDrain:
+		return "a part of the drain"
+	case forDrainEnd:
+		return fmt.Sprintf("to delete %s from map %s", e.elem.label(), e.elem.set.name)
 	}
 	return "the gate's table"
 }

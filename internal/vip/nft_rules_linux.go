@@ -106,20 +106,23 @@ func hooks() []hook {
 // putGate adds what makes the whole gate to a batch. Sets that are there already keep their elements; chains get
 // exactly our rules.
 func (b *batch) putGate(addrs []netip.Addr) {
-	for _, family := range []byte{unix.NFPROTO_INET, unix.NFPROTO_ARP} {
-		b.message(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, family, forInstall, element{}, func(ae *netlink.AttributeEncoder) {
-			ae.String(unix.NFTA_TABLE_NAME, tableName)
-		})
-	}
+	b.putTable(unix.NFPROTO_INET)
+	b.putTable(unix.NFPROTO_ARP)
 	for i, s := range allSets() {
 		b.putSet(s, uint32(i+1))
 	}
 	for _, h := range hooks() {
-		b.putHook(h)
+		b.putHook(h, "")
 	}
 	for _, a := range addrs {
 		b.putGated(a)
 	}
+}
+
+func (b *batch) putTable(family byte) {
+	b.message(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, family, forInstall, element{}, func(ae *netlink.AttributeEncoder) {
+		ae.String(unix.NFTA_TABLE_NAME, tableName)
+	})
 }
 
 // putGated adds an address to the gated ones; it may be there already.
@@ -129,9 +132,9 @@ func (b *batch) putGated(a netip.Addr) {
 	}
 }
 
-// putNoGate removes our tables, also when they are not there.
-func (b *batch) putNoGate() {
-	for _, family := range []byte{unix.NFPROTO_INET, unix.NFPROTO_ARP} {
+// putNoTable removes our table from these families, also when it is not there.
+func (b *batch) putNoTable(families ...byte) {
+	for _, family := range families {
 		name := func(ae *netlink.AttributeEncoder) { ae.String(unix.NFTA_TABLE_NAME, tableName) }
 		b.message(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, family, forInstall, element{}, name)
 		b.message(unix.NFT_MSG_DELTABLE, 0, family, forInstall, element{}, name)
@@ -139,19 +142,30 @@ func (b *batch) putNoGate() {
 }
 
 func (b *batch) putSet(s set, id uint32) {
+	flags := uint32(0)
+	if s.timed {
+		flags = unix.NFT_SET_TIMEOUT
+	}
+	b.putSetAs(s, id, flags, func(*netlink.AttributeEncoder) {})
+}
+
+// putSetAs adds a set with more than a key.
+func (b *batch) putSetAs(s set, id, flags uint32, more func(*netlink.AttributeEncoder)) {
 	b.message(unix.NFT_MSG_NEWSET, unix.NLM_F_CREATE, s.family, forInstall, element{set: s}, func(ae *netlink.AttributeEncoder) {
 		ae.String(unix.NFTA_SET_TABLE, tableName)
 		ae.String(unix.NFTA_SET_NAME, s.name)
 		ae.Uint32(unix.NFTA_SET_KEY_TYPE, s.typ)
 		ae.Uint32(unix.NFTA_SET_KEY_LEN, s.size)
 		ae.Uint32(unix.NFTA_SET_ID, id)
-		if s.timed {
-			ae.Uint32(unix.NFTA_SET_FLAGS, unix.NFT_SET_TIMEOUT)
+		if flags != 0 {
+			ae.Uint32(unix.NFTA_SET_FLAGS, flags)
 		}
+		more(ae)
 	})
 }
 
-func (b *batch) putHook(h hook) {
+// putHook adds a base chain with exactly our rules; device is set in family netdev only.
+func (b *batch) putHook(h hook, device string) {
 	const accept = 1
 	b.message(unix.NFT_MSG_NEWCHAIN, unix.NLM_F_CREATE, h.family, forInstall, element{}, func(ae *netlink.AttributeEncoder) {
 		ae.String(unix.NFTA_CHAIN_TABLE, tableName)
@@ -159,6 +173,9 @@ func (b *batch) putHook(h hook) {
 		ae.Nested(unix.NFTA_CHAIN_HOOK, func(n *netlink.AttributeEncoder) error {
 			n.Uint32(unix.NFTA_HOOK_HOOKNUM, h.num)
 			n.Int32(unix.NFTA_HOOK_PRIORITY, h.priority)
+			if device != "" {
+				n.String(unix.NFTA_HOOK_DEV, device)
+			}
 			return nil
 		})
 		ae.Uint32(unix.NFTA_CHAIN_POLICY, accept)
@@ -182,7 +199,7 @@ func (b *batch) putHook(h hook) {
 	}
 }
 
-// expression is one step of a rule; each reads or writes register 1.
+// expression is one step of a rule; each reads or writes register 1, unless its maker takes another.
 type expression struct {
 	name string
 	body func(*netlink.AttributeEncoder)
@@ -213,8 +230,12 @@ func meta(key uint32) expression {
 }
 
 func payload(base, offset, size uint32) expression {
+	return payloadInto(unix.NFT_REG_1, base, offset, size)
+}
+
+func payloadInto(register, base, offset, size uint32) expression {
 	return expression{"payload", func(ae *netlink.AttributeEncoder) {
-		ae.Uint32(unix.NFTA_PAYLOAD_DREG, unix.NFT_REG_1)
+		ae.Uint32(unix.NFTA_PAYLOAD_DREG, register)
 		ae.Uint32(unix.NFTA_PAYLOAD_BASE, base)
 		ae.Uint32(unix.NFTA_PAYLOAD_OFFSET, offset)
 		ae.Uint32(unix.NFTA_PAYLOAD_LEN, size)
@@ -273,13 +294,15 @@ func isND() []expression {
 	}
 }
 
-func drop() []expression {
-	const verdictDrop = 0
+func drop() []expression { return verdict(0) }
+
+// verdict ends the chain: 0 drops the packet, 1 accepts it.
+func verdict(code uint32) []expression {
 	return []expression{{"immediate", func(ae *netlink.AttributeEncoder) {
 		ae.Uint32(unix.NFTA_IMMEDIATE_DREG, unix.NFT_REG_VERDICT)
 		ae.Nested(unix.NFTA_IMMEDIATE_DATA, func(d *netlink.AttributeEncoder) error {
 			d.Nested(unix.NFTA_DATA_VERDICT, func(v *netlink.AttributeEncoder) error {
-				v.Uint32(unix.NFTA_VERDICT_CODE, verdictDrop)
+				v.Uint32(unix.NFTA_VERDICT_CODE, code)
 				return nil
 			})
 			return nil

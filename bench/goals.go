@@ -50,11 +50,11 @@ func (r report) ahead(all, mine []result, peer, scenario string) {
 		return
 	}
 	own := medianOf(ours, silenceOf)
-	text, reached := ours[0].series+": "+ms(own), true
+	text, reached := ours[0].series+": "+list([]time.Duration{own}), true
 	for _, name := range names(others) {
 		theirs := medianOf(chosen(others, func(x result) bool { return x.series == name }), silenceOf)
-		text += fmt.Sprintf("; %s: %s", name, ms(theirs))
-		reached = reached && own < theirs
+		text += fmt.Sprintf("; %s: %s", name, list([]time.Duration{theirs}))
+		reached = reached && shorter(own, theirs) < 0
 	}
 	r.goal("ahead of the peers' medians: "+scenario, text, reached)
 }
@@ -65,9 +65,9 @@ func (r report) within(what string, all []result, aim time.Duration, of func(res
 	if len(all) == 0 {
 		return
 	}
-	longest := of(slices.MaxFunc(all, func(a, b result) int { return int(of(a) - of(b)) }))
+	longest := of(slices.MaxFunc(all, func(a, b result) int { return shorter(of(a), of(b)) }))
 	m := medianOf(all, of)
-	r.goal(fmt.Sprintf("%s: %s ms", what, ms(aim)), fmt.Sprintf("median %s, longest %s", ms(m), ms(longest)), m <= aim)
+	r.goal(fmt.Sprintf("%s: %s ms", what, ms(aim)), fmt.Sprintf("median %s, longest %s", list([]time.Duration{m}), list([]time.Duration{longest})), m >= 0 && m <= aim)
 }
 
 func page(x result) seen               { return x.page }

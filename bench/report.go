@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -192,10 +193,21 @@ func list(all []time.Duration) string {
 	return strings.Join(out, ", ")
 }
 
+// shorter orders durations; a negative one never came, and is the longest.
+func shorter(a, b time.Duration) int {
+	if (a < 0) != (b < 0) {
+		return cmp.Compare(b, a)
+	}
+	return cmp.Compare(a, b)
+}
+
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond)) }
 
-// median of an even number is the mean of the two in the middle.
+// median of an even number is the mean of the two in the middle. What never came is longer than all that did.
 func median(all []time.Duration) time.Duration {
-	s := slices.Sorted(slices.Values(all))
+	s := slices.SortedFunc(slices.Values(all), shorter)
+	if s[(len(s)-1)/2] < 0 || s[len(s)/2] < 0 {
+		return -1
+	}
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }

@@ -42,9 +42,9 @@ type series struct {
 	service string // what answers the client
 	proxied bool
 	delay   time.Duration // what a page takes
+	settle  time.Duration // how long it is left alone between two steps
 	product product
-	wait    time.Duration // how long a page is waited for; 0: a second
-	steps   []step        // none: only what is moved many times
+	steps   []step // none: only what is moved many times
 }
 
 func (s series) name() string { return s.title + " " + s.setting + " (" + s.service + ")" }
@@ -68,9 +68,9 @@ const slowly = 20 * time.Millisecond
 // everySeries lists all series. Heartbeat and keepalived have the fastest settings that ran without a false alarm for long.
 func everySeries(binary string) []series {
 	const second = time.Second
-	mine := spans{second, 2500 * time.Millisecond, 4 * second, 2 * second}
+	mine := spans{second, 2 * second, 2500 * time.Millisecond, 2 * second}
 	theirs := spans{second, second, 2 * second, second}
-	scripts := spans{3 * second, 3 * second, 7 * second, 3 * second}
+	scripts := spans{2 * second, 2 * second, 7 * second, 3 * second} // sooner after a node joined its take-over waits for seconds more
 	plain, proxied := ours{binary, usual(), false}, ours{binary, usual(), true}
 	fault, priority := keepalived{20 * time.Millisecond, leaveFault}, keepalived{20 * time.Millisecond, leavePriority}
 	all := []series{
@@ -87,6 +87,8 @@ func everySeries(binary string) []series {
 	}
 	for i := range all {
 		all[i].service = all[i].answers()
+		// The old owner of lubdub ends what was begun with it for two seconds.
+		all[i].settle = 2500 * time.Millisecond
 	}
 	return all
 }
@@ -179,8 +181,8 @@ func (s series) once(ctx context.Context, dir string) (results []result, err err
 		return nil, err
 	}
 	var marks []mark
-	for _, one := range s.steps {
-		m := w.take(ctx, one)
+	for i, one := range s.steps {
+		m := w.take(ctx, one, i == len(s.steps)-1)
 		marks = append(marks, m)
 		if m.err != nil {
 			break // the steps behind it need it; the table says so
@@ -196,8 +198,8 @@ func (s series) once(ctx context.Context, dir string) (results []result, err err
 	return results, err
 }
 
-// take takes a step, watches its window to the end, and waits until the cluster is calm again.
-func (w *world) take(ctx context.Context, one step) mark {
+// take takes a step, watches its window to the end, and waits until the cluster is calm again, unless it is the last one.
+func (w *world) take(ctx context.Context, one step, last bool) mark {
 	m := mark{step: one, at: lab.Now()}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -209,7 +211,7 @@ func (w *world) take(ctx context.Context, one step) mark {
 	}()
 	err := pause(ctx, one.window)
 	m.err = errors.Join(err, <-done)
-	if m.err == nil {
+	if m.err == nil && !last {
 		m.err = w.await(ctx, one.to)
 	}
 	return m

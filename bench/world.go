@@ -23,8 +23,6 @@ const (
 const (
 	// patience is how long a cluster may take until it serves as it should: Heartbeat's fail-back needs seconds.
 	patience = 30 * time.Second
-	// settle is how long it then must have served so before the next step.
-	settle = 1200 * time.Millisecond
 	// glance is the time between two looks at who serves.
 	glance = 50 * time.Millisecond
 )
@@ -43,6 +41,7 @@ type world struct {
 	product   product
 	proxied   bool          // the page comes from a proxy of the product's own
 	delay     time.Duration // what a page takes
+	settle    time.Duration // how long the service must have been steady before the next step
 	daemons   map[string]*lab.Process
 	page, udp *lab.Load
 	capture   *lab.Capture
@@ -57,7 +56,7 @@ func newWorld(ctx context.Context, dir string, s series) (w *world, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w = &world{lab: l, product: s.product, proxied: s.proxied, delay: s.delay, daemons: map[string]*lab.Process{}}
+	w = &world{lab: l, product: s.product, proxied: s.proxied, delay: s.delay, settle: s.settle, daemons: map[string]*lab.Process{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
@@ -78,7 +77,7 @@ func newWorld(ctx context.Context, dir string, s series) (w *world, err error) {
 	if w.capture, err = c.Capture("front", "arp"); err != nil {
 		return nil, err
 	}
-	if w.page, err = c.Load("http://"+shared+":80", lab.Pace{Every: 5 * time.Millisecond, Timeout: s.wait}); err != nil {
+	if w.page, err = c.Load("http://"+shared+":80", lab.Pace{Every: 5 * time.Millisecond}); err != nil {
 		return nil, err
 	}
 	w.udp, err = c.Load("udp://"+shared+":7", lab.Pace{Every: 2 * time.Millisecond})
@@ -128,8 +127,8 @@ func (w *world) await(ctx context.Context, name string) error {
 			return err
 		}
 		now := lab.Now()
-		u, p := w.udp.Summary(now-settle, now-glance), w.page.Summary(now-settle, now-glance)
-		if u.Requests > 0 && p.Requests > 0 && u.Failed+p.Failed == 0 && len(u.Servers) == 1 && u.Servers[name] > 0 && u.Gap.Duration() < settle/2 {
+		u, p := w.udp.Summary(now-w.settle, now-glance), w.page.Summary(now-w.settle, now-glance)
+		if u.Requests > 0 && p.Requests > 0 && u.Failed+p.Failed == 0 && len(u.Servers) == 1 && u.Servers[name] > 0 && u.Gap.Duration() < w.settle/2 {
 			return nil
 		}
 	}

@@ -173,7 +173,10 @@ func (d *daemon) openKernel(ctx context.Context, saved *cluster.Saved) error {
 	}
 	report := func(r vip.Result) { d.reported(ctx, r) }
 	at := now() // before the kernel is asked: what is left is never counted too long
-	ls, held, err := openLeases(ctx, d.cfg, report)
+	undrained := func(err error) {
+		d.loop.offer(cluster.Noted{Level: cluster.Warning, Kind: "lease", Words: fmt.Sprintf("planned moves cut what clients have begun: %v", err)})
+	}
+	ls, held, err := openLeases(ctx, d.cfg, report, undrained)
 	if errors.Is(err, vip.ErrNoNftables) {
 		d.cfg.NoLease = true
 		d.addresses.life = 0
@@ -432,7 +435,7 @@ func (d *daemon) perform(o cluster.Output) {
 		if o.Announce {
 			d.announces[o.Group] = o.Seq
 		}
-		d.leases.entitle(o)
+		d.leases.entitle(o, d.fronts.peerMAC(o.Group))
 	case cluster.Run:
 		d.actions.start(ctx, d.loop, o, d.until[o.Group])
 	case cluster.Cancel:

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -50,6 +52,7 @@ type sighting struct {
 type fronts struct {
 	cfg      cluster.Config
 	byName   map[string]*front
+	order    []string // the names, as the core has them
 	peerMACs atomic.Pointer[[]string]
 }
 
@@ -63,13 +66,14 @@ func openFronts(cfg cluster.Config) (*fronts, error) {
 			}
 			ft := f.byName[r.Interface]
 			if ft == nil {
-				net, err := vip.OpenFront(r.Interface)
+				wire, err := vip.OpenFront(r.Interface)
 				if err != nil {
 					f.close()
 					return nil, err
 				}
-				ft = &front{name: r.Interface, net: net, groups: map[netip.Addr]string{}, announce: make(chan announcement, announceQueue)}
+				ft = &front{name: r.Interface, net: wire, groups: map[netip.Addr]string{}, announce: make(chan announcement, announceQueue)}
 				f.byName[r.Interface] = ft
+				f.order = append(f.order, r.Interface)
 			}
 			for _, a := range r.Addresses {
 				ft.groups[a.Addr()] = g.Name
@@ -121,6 +125,27 @@ func (f *fronts) announceAll(group string, until cluster.Time) {
 		default: // a queue this long means that none of them gets out
 		}
 	}
+}
+
+// peerMAC is the peer's hardware address on the front of a group: it says them in
+// the order of its fronts. Zero: it is not known, or the group has several fronts.
+func (f *fronts) peerMAC(group string) vip.MAC {
+	index, found := -1, 0
+	for i, name := range f.order {
+		if slices.Contains(slices.Collect(maps.Values(f.byName[name].groups)), group) {
+			index = i
+			found++
+		}
+	}
+	macs := *f.peerMACs.Load()
+	if found != 1 || len(macs) != len(f.order) {
+		return vip.MAC{}
+	}
+	hw, err := net.ParseMAC(macs[index])
+	if err != nil || len(hw) != len(vip.MAC{}) {
+		return vip.MAC{}
+	}
+	return vip.MAC(hw)
 }
 
 // unplaced reports the interface "" of addresses that fit no interface yet: it

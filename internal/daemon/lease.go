@@ -26,15 +26,19 @@ type lessor interface {
 type leases struct {
 	lessor
 	addresses map[string][]netip.Addr // by group
+	fronts    map[netip.Addr]string   // the interface of each address
 	name      string                  // what enforces it
 }
 
 func newLeases(cfg cluster.Config, name string) *leases {
-	ls := &leases{addresses: map[string][]netip.Addr{}, name: name}
+	ls := &leases{addresses: map[string][]netip.Addr{}, fronts: map[netip.Addr]string{}, name: name}
 	for _, g := range cfg.Groups {
 		for _, r := range g.Resources {
 			for _, a := range r.Addresses {
 				ls.addresses[g.Name] = append(ls.addresses[g.Name], a.Addr())
+				if r.Interface != "" {
+					ls.fronts[a.Addr()] = r.Interface
+				}
 			}
 		}
 	}
@@ -52,11 +56,13 @@ func (ls *leases) every() []netip.Addr {
 
 // openLeases opens the kernel's lease and gates every shared address. It
 // returns what the kernel still grants, by address.
-func openLeases(ctx context.Context, cfg cluster.Config, report func(vip.Result)) (*leases, map[netip.Addr]vip.Held, error) {
+func openLeases(ctx context.Context, cfg cluster.Config, report func(vip.Result), undrained func(error)) (*leases, map[netip.Addr]vip.Held, error) {
 	ls := newLeases(cfg, "nftables")
 	done := make(chan vip.Result, 1)
 	lease, err := vip.OpenLease(vip.LeaseOptions{
-		Ticket: time.Duration(ticketShare * float64(cfg.Keepalive)),
+		Ticket:     time.Duration(ticketShare * float64(cfg.Keepalive)),
+		Interfaces: ls.fronts,
+		Undrained:  undrained,
 		Report: func(r vip.Result) {
 			if r.Op == vip.OpManage {
 				select {
@@ -88,13 +94,17 @@ func openLeases(ctx context.Context, cfg cluster.Config, report func(vip.Result)
 	return ls, held, nil
 }
 
-// entitle hands an entitlement over. It does not wait.
-func (ls *leases) entitle(e cluster.Entitle) {
+// entitle hands an entitlement over. It does not wait. The old owner of a planned
+// move has the hardware address from.
+func (ls *leases) entitle(e cluster.Entitle, from vip.MAC) {
 	if e.Until == 0 {
 		ls.Revoke(e.Group, int64(e.Seq), ls.addresses[e.Group])
 		return
 	}
-	ls.Set(vip.Grant{Key: e.Group, Seq: int64(e.Seq), Addresses: ls.addresses[e.Group], Quiet: e.Quiet,
+	if e.Drain == 0 {
+		from = vip.MAC{}
+	}
+	ls.Set(vip.Grant{Drain: from, DrainFor: e.Drain, Key: e.Group, Seq: int64(e.Seq), Addresses: ls.addresses[e.Group], Quiet: e.Quiet,
 		Until: int64(e.Until), NotAfter: int64(e.NotAfter), Fresh: e.Fresh})
 }
 

@@ -70,10 +70,11 @@ func (m *Machine) goesWords() string {
 	return fmt.Sprintf("%s is in standby", m.cfg.Self)
 }
 
-// peerCan says that the peer would take the group now.
+// peerCan says that the peer would take the group now: nothing of it runs there,
+// or it still ends what was begun with it.
 func (m *Machine) peerCan(g *group) bool {
 	said := m.said(g)
-	return m.peer.is == up && said.Able && said.State == Stopped
+	return m.peer.is == up && said.Able && (said.State == Stopped || said.State == Quiet && !said.Offer)
 }
 
 // handOver begins a move of a running group when there is a reason for one.
@@ -145,6 +146,10 @@ func (m *Machine) failbackAt(g *group) Time {
 	return max(m.peer.since, g.peerAble).Add(failbackPatience * m.cfg.DeadTime)
 }
 
+// taken says that the peer took the group, whatever came of it. One that is quiet
+// still ends what was begun with it before an earlier move.
+func taken(said GroupBeat) bool { return said.State != Stopped && said.State != Quiet }
+
 // closeOffer ends an offer that was taken, or that nobody takes.
 func (m *Machine) closeOffer(g *group) {
 	if !g.offer {
@@ -152,7 +157,7 @@ func (m *Machine) closeOffer(g *group) {
 	}
 	said := m.said(g)
 	switch {
-	case m.peer.is == up && said.State != Stopped:
+	case m.peer.is == up && taken(said):
 		g.offer, g.move = false, handover{}
 		m.changed = true
 	case m.peer.is != up || !said.Able || m.now >= g.offeredAt.Add(offerPatience):
@@ -171,7 +176,7 @@ func (m *Machine) waitForTaker(g *group) {
 	case m.peer.is == up && said.State == Running:
 		m.drain(g)
 		return
-	case m.peer.is == up && said.State.owns():
+	case m.peer.is == up && taken(said):
 		m.changed = m.changed || g.offer
 		g.offer, g.drainEnd = false, 0
 		return

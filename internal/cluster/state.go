@@ -63,6 +63,7 @@ func (m *Machine) enter(g *group, to State, e Event) {
 		panic(fmt.Sprintf("cluster: group %s: no way from %s to %s: %s", g.cfg.Name, g.state, to, e.Words))
 	}
 	g.state, g.since = to, m.now
+	g.drainEnd = 0
 	g.probe.attempt = 0 // what was asked for in another state is of no use in this one
 	if e.Cause == 0 {
 		e.Cause = g.cause

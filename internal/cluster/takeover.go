@@ -47,7 +47,7 @@ func (m *Machine) way(g *group, said GroupBeat) way {
 		return bySilence
 	case m.peer.is == left && m.peer.newLife == 0 && m.mayTry(g):
 		return byLeave
-	case up && said.Offer && g.state == Stopped && m.able(g) && m.fresh():
+	case up && said.Offer && !g.offer && (g.state == Stopped || g.state == Quiet) && m.able(g) && m.fresh():
 		return byOffer
 	case up && said.State == Stopped && m.claims(g, said):
 		return byClaim
@@ -332,6 +332,6 @@ func (m *Machine) reason(g *group, rule string) uint64 {
 func (m *Machine) takeOffer(g *group, said GroupBeat) {
 	g.stay = said.Keep && !m.preferred(g)
 	g.probe.voidAt = 0
-	g.drains = said.State == Quiet
+	g.drains = said.State == Quiet && g.state == Stopped
 	m.take(g, "M1", fmt.Sprintf("%s hands it over", m.cfg.Peer))
 }

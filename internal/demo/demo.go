@@ -124,7 +124,7 @@ func (w *world) play(ctx context.Context, n *narrator, number int, s step) (good
 		return false, err
 	}
 	to := lab.Now()
-	e := w.gather(from, to, last)
+	e := w.gather(from, to)
 	w.busiest = max(w.busiest, e.calm)
 	wrong := s.must.wrong(e)
 	words, err := s.words(ctx, last, number == 1)

@@ -19,8 +19,6 @@ const (
 	// calm is how long nothing may happen at the end of each step: it shows that
 	// the step is over, and it is the control beside the next step's figures.
 	calm = time.Second
-	// usualAnswer is how long a request takes at most when nothing is wrong.
-	usualAnswer = 25 * time.Millisecond
 	// doubt is how long two may seem to answer: on a busy machine the last answer
 	// of one comes late, and is counted with the first of the other.
 	doubt = 3 * probePace
@@ -35,13 +33,11 @@ type evidence struct {
 	path      []string      // who answered the client, in order, each once a turn
 	answering []string      // MAC addresses that answered ARP in the calm behind
 	both      []lab.Span    // when two answered one question
-	cut       int           // failed requests that were under way in the moment of a move
-	why       string        // the first other request that failed, and how
+	why       string        // the first request that failed, and how
 }
 
 // gather looks at the span from an event to now; the last part of it is calm.
-// The node that is to serve at its end tells when the address moved.
-func (w *world) gather(from, to time.Duration, last *node) evidence {
+func (w *world) gather(from, to time.Duration) evidence {
 	e := evidence{Summary: w.load.Summary(from, to), calm: w.load.Summary(from-calm, from).Gap.Duration()}
 	answers := w.prober.Answers(from, to)
 	for _, a := range answers {
@@ -49,7 +45,7 @@ func (w *world) gather(from, to time.Duration, last *node) evidence {
 			e.answering = append(e.answering, a.MAC)
 		}
 	}
-	e.turns(w.load.Requests(from-calm/2, to), from, moved(answers, last))
+	e.turns(w.load.Requests(from-calm/2, to), from)
 	for _, s := range w.prober.Overlaps(from, to) {
 		if s.Duration() > doubt {
 			e.both = append(e.both, s)
@@ -58,30 +54,16 @@ func (w *world) gather(from, to time.Duration, last *node) evidence {
 	return e
 }
 
-// moved is when a node first announced that it has the address; 0: it did not.
-func moved(answers []lab.Answer, to *node) time.Duration {
-	for _, a := range answers {
-		if a.Announced && a.MAC == to.mac {
-			return a.At
-		}
-	}
-	return 0
-}
-
-// turns goes through the requests: who answered, and which failed. The path
+// turns goes through the requests: who answered, and which failed first. The path
 // begins with who answered before the event: a node that lost power answers
-// nothing behind it. A connection cannot move with an address: what is under way
-// in that moment may be cut.
-func (e *evidence) turns(requests []lab.Request, from, moved time.Duration) {
-	underWay := lab.Span{From: moved - max(usualAnswer, 2*e.calm), To: moved + probePace}
+// nothing behind it.
+func (e *evidence) turns(requests []lab.Request, from time.Duration) {
 	for _, r := range requests {
 		switch {
 		case r.Err == "":
 			if len(e.path) == 0 || e.path[len(e.path)-1] != r.Server {
 				e.path = append(e.path, r.Server)
 			}
-		case r.At >= from && moved != 0 && r.At >= underWay.From && r.At <= underWay.To:
-			e.cut++
 		case e.why == "":
 			e.why = fmt.Sprintf("the first %s after the step began: %s", milliseconds(r.At-from), r.Err)
 		}
@@ -110,7 +92,7 @@ func (o outcome) wrong(e evidence) []string {
 	if gap, most := e.Gap.Duration(), o.gap+2*e.calm; gap > most {
 		wrong = append(wrong, fmt.Sprintf("the client waited %s; at most %s is good", milliseconds(gap), milliseconds(most)))
 	}
-	if lost := e.Failed - e.cut; lost > 0 && !o.failed {
+	if lost := e.Failed; lost > 0 && !o.failed {
 		wrong = append(wrong, fmt.Sprintf("%d requests failed; none should (%s)", lost, e.why))
 	}
 	if !slices.Equal(e.answering, []string{last.mac}) {

@@ -96,9 +96,6 @@ func (n *narrator) announce(number int, s step) {
 func (n *narrator) report(e evidence, must outcome, words [][2]string, wrong []string) {
 	n.client(fmt.Sprintf("outage %7s   calm %5s   failed %3d of %-4d   answered by %s",
 		milliseconds(e.Gap.Duration()), milliseconds(e.calm), e.Failed, e.Requests, turns(e.path)))
-	if e.cut > 0 && !must.failed {
-		n.told("", fmt.Sprintf("%d failed because it was under way in the very moment of the move: a connection cannot move with the address", e.cut))
-	}
 	for _, w := range words {
 		n.told(w[0], w[1])
 	}

@@ -75,7 +75,7 @@ func (m *Machine) entitle(g *group) {
 	if m.lapsed(g) {
 		return
 	}
-	if g.state == Mute || g.lease.until == 0 || g.lease.pending && g.lease.fresh {
+	if g.state == Mute || g.lease.until == 0 || g.lease.awaited() {
 		return
 	}
 	if m.now < g.lease.rest {
@@ -180,6 +180,10 @@ func (m *Machine) revoke(g *group) {
 	}
 	g.lease.held = false
 }
+
+// awaited says that the kernel has yet to answer an ask that makes the address
+// answer: nothing may be asked in its place.
+func (l *lease) awaited() bool { return l.pending && (l.fresh || l.voices) }
 
 // holds says that the kernel lets the address be served at this moment.
 func (m *Machine) holds(g *group) bool { return g.lease.held && m.now < g.lease.until }

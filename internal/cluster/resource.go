@@ -131,7 +131,7 @@ func (m *Machine) requestLease(g *group) bool {
 	l := &g.lease
 	holds := l.held && l.until != 0
 	switch {
-	case !g.cfg.addressed() || holds && !l.quiet:
+	case !g.cfg.addressed() || holds && !l.quiet && !l.awaited():
 		return true
 	case g.state != Starting || l.until != 0 && l.pending || l.until == 0 && !m.silent(g):
 		return false

@@ -92,6 +92,8 @@ install: build
 	chmod 0644 $(DESTDIR)$(UNITDIR)/lubdub.service
 	install -m 0644 dist/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/lubdub.conf
 	install -m 0644 dist/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/lubdub.conf
+	install -d $(DESTDIR)$(PREFIX)/share/doc/lubdub
+	install -m 0644 README.md docs/protocol.md docs/lubdub.conf.md $(DESTDIR)$(PREFIX)/share/doc/lubdub
 ifeq ($(DESTDIR),)
 	systemd-sysusers $(abspath $(PREFIX))/lib/sysusers.d/lubdub.conf
 	systemd-tmpfiles --create $(abspath $(PREFIX))/lib/tmpfiles.d/lubdub.conf

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,6 +16,9 @@ import (
 func (w world) load(dir, node string) (*config.Loaded, config.Problems, error) {
 	opts, err := w.options(node)
 	if err != nil {
+		return nil, nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil { // agents run elsewhere
 		return nil, nil, err
 	}
 	loaded, problems := config.Load(dir, opts)
@@ -37,6 +41,11 @@ func (w world) options(node string) (config.Options, error) {
 	}
 	for _, i := range all {
 		opts.Interfaces = append(opts.Interfaces, config.Interface{Name: i.Name, Prefixes: prefixes(i)})
+		for _, a := range i.Addresses {
+			if vip.KeepsMarks() {
+				opts.Own = append(opts.Own, a.Prefix.Addr())
+			}
+		}
 	}
 	return opts, nil
 }

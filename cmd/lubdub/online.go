@@ -28,5 +28,13 @@ preferred one. With 'coldstart strict' it is also your word that this node may s
 }
 
 func isOnline(s api.Status) (done bool, held string, lost bool) {
-	return !s.Standby, s.Self + " is still in standby", false
+	if s.Standby {
+		return false, s.Self + " is still in standby", false
+	}
+	for _, g := range s.Groups {
+		if g.Owner == "" && len(g.Next) == 0 {
+			return false, g.Name + " is not served yet", false
+		}
+	}
+	return true, "", false
 }

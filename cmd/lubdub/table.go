@@ -102,6 +102,7 @@ func newRoot(w world) *cobra.Command {
 programs behind it from a node that failed to the node that lives.
 
 New here? 'lubdub demo' shows it on this one machine; 'lubdub init' writes the three files.`,
+		Version:       release,
 		SilenceErrors: true, SilenceUsage: true, // execute says it once
 	}
 	root.SetArgs(w.Args)

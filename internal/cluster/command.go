@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -45,7 +46,7 @@ func (m *Machine) goStandby(in Command) (string, bool) {
 	}
 	for _, g := range m.groups {
 		if g.state.owns() && !m.peerCan(g) && !in.Force {
-			return fmt.Sprintf("refused: %s cannot take %s (%s), so nobody would serve it; --force does it all the same",
+			return fmt.Sprintf("refused: %s cannot take %s: %s; --force does it all the same, and then nobody serves it",
 				m.cfg.Peer, g.cfg.Name, m.cannotWords(g)), false
 		}
 	}
@@ -75,7 +76,7 @@ func (m *Machine) moveGroup(in Command) (string, bool) {
 	if g == nil {
 		return fmt.Sprintf("there is no group %q; the groups are: %s", in.Group, m.groupNames()), false
 	}
-	to := in.Node
+	to := m.fullName(in.Node)
 	if to == "" {
 		to = m.cfg.Peer
 		if !g.state.owns() {
@@ -91,6 +92,16 @@ func (m *Machine) moveGroup(in Command) (string, bool) {
 	return fmt.Sprintf("there is no node %q; the nodes are %s and %s", to, m.cfg.Self, m.cfg.Peer), false
 }
 
+// fullName completes a node's name: what stands before its first dot is enough.
+func (m *Machine) fullName(name string) string {
+	for _, full := range []string{m.cfg.Self, m.cfg.Peer} {
+		if short, _, _ := strings.Cut(full, "."); name == short {
+			return full
+		}
+	}
+	return name
+}
+
 func (m *Machine) moveHere(g *group, dry bool) (string, bool) {
 	switch said := m.said(g); {
 	case g.drainEnd != 0:
@@ -99,7 +110,11 @@ func (m *Machine) moveHere(g *group, dry bool) (string, bool) {
 	case g.state.owns():
 		return fmt.Sprintf("%s runs on %s already", g.cfg.Name, m.cfg.Self), true
 	case m.peer.is != up || !said.State.owns():
-		return fmt.Sprintf("refused: %s does not run on %s, there is nothing to move; see: lubdub why %s", g.cfg.Name, m.cfg.Peer, g.cfg.Name), false
+		words := fmt.Sprintf("refused: %s runs nowhere, so there is nothing to move", g.cfg.Name)
+		if why := m.unableWords(g); why != "" {
+			words += "; here: " + why
+		}
+		return words + "; see: lubdub why " + g.cfg.Name, false
 	case !m.able(g):
 		return fmt.Sprintf("refused: %s cannot run here: %s", g.cfg.Name, m.unableWords(g)), false
 	case dry:

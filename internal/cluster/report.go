@@ -135,7 +135,11 @@ func (m *Machine) nextServed(g *group) []string {
 	}
 	switch {
 	case !m.cfg.AutoFailback:
-		next = append(next, fmt.Sprintf("it does not go back to %s by itself: auto_failback is off; to move it: lubdub move %s", m.cfg.Peer, g.cfg.Name))
+		words := fmt.Sprintf("it does not go back to %s by itself: auto_failback is off", m.cfg.Peer)
+		if m.peerCan(g) {
+			words += "; to move it: lubdub move " + g.cfg.Name
+		}
+		next = append(next, words)
 	case len(m.peer.differs) > 0:
 		next = append(next, "it does not go back by itself: "+m.differWords())
 	case g.stay:
@@ -201,9 +205,11 @@ func (m *Machine) cannotWords(g *group) string {
 	said := m.said(g)
 	switch {
 	case m.peer.is != up:
-		return fmt.Sprintf("%s is %s", m.cfg.Peer, m.peer.is)
+		return m.peerWords()
 	case m.peer.beat.Standby:
-		return fmt.Sprintf("%s is in standby", m.cfg.Peer)
+		return fmt.Sprintf("%s is in standby; to end that: lubdub online, on %s", m.cfg.Peer, m.cfg.Peer)
+	case said.Name == "" || !m.knows(g):
+		return fmt.Sprintf("the haresources of %s has no such group", m.cfg.Peer)
 	case said.State != Stopped:
 		return fmt.Sprintf("on %s it is %s", m.cfg.Peer, said.State)
 	case said.Soon:
@@ -212,6 +218,22 @@ func (m *Machine) cannotWords(g *group) string {
 		return fmt.Sprintf("it failed on %s or cannot run there; see: lubdub status on %s", m.cfg.Peer, m.cfg.Peer)
 	}
 	return fmt.Sprintf("%s is ready", m.cfg.Peer)
+}
+
+// knows says that the peer speaks of the group at all.
+func (m *Machine) knows(g *group) bool {
+	return slices.ContainsFunc(m.peer.beat.Groups, func(b GroupBeat) bool { return b.Name == g.cfg.Name })
+}
+
+// peerWords say that the peer is not there, and what to do.
+func (m *Machine) peerWords() string {
+	switch m.peer.is {
+	case left:
+		return fmt.Sprintf("%s has left; start lubdub there", m.cfg.Peer)
+	case down:
+		return fmt.Sprintf("%s is down", m.cfg.Peer)
+	}
+	return fmt.Sprintf("%s was not heard yet", m.cfg.Peer)
 }
 
 // protection is the level of docs/protocol.md that this configuration has.
@@ -234,14 +256,24 @@ func (m *Machine) warnings() []string {
 		w = append(w, m.differWords())
 	}
 	if m.standby {
-		w = append(w, fmt.Sprintf("%s is in standby: it takes nothing, not even when %s dies", m.cfg.Self, m.cfg.Peer))
+		w = append(w, fmt.Sprintf("%s is in standby: it takes nothing, not even when %s dies; to end that: lubdub online", m.cfg.Self, m.cfg.Peer))
 	}
 	for i, l := range m.links {
-		if m.peer.is == up && !l.up {
-			w = append(w, fmt.Sprintf("link %s is dead: %s", m.cfg.Links[i], m.linkStatus(i).Reason))
+		switch s := m.linkStatus(i); {
+		case m.peer.is != up:
+		case !l.up:
+			w = append(w, fmt.Sprintf("link %s is dead: %s", s.Name, s.Reason))
+		case !s.Peer:
+			w = append(w, fmt.Sprintf("link %s works in one direction only: %s; is the udp port open in its firewall?", s.Name, s.Reason))
 		}
 	}
 	for _, g := range m.groups {
+		switch {
+		case g.refused != "":
+			w = append(w, fmt.Sprintf("%s is not taken: %s", g.cfg.Name, g.refused))
+		case g.state.owns() && g.drainEnd == 0 && !m.peerCan(g):
+			w = append(w, fmt.Sprintf("nobody takes %s when %s fails: %s", g.cfg.Name, m.cfg.Self, m.cannotWords(g)))
+		}
 		for _, r := range g.resources {
 			if r.words != "" {
 				w = append(w, fmt.Sprintf("%s of %s failed: %s", r.cfg.Name, g.cfg.Name, r.words))
@@ -283,6 +315,8 @@ func (m *Machine) groupSentence(g *group) string {
 
 func (m *Machine) peerSentence() string {
 	switch {
+	case m.peer.is == left:
+		return fmt.Sprintf("%s has left", m.cfg.Peer)
 	case m.peer.is != up:
 		return fmt.Sprintf("%s is %s", m.cfg.Peer, m.peer.is)
 	case m.peer.beat.Standby:
@@ -299,8 +333,8 @@ func (m *Machine) peerSentence() string {
 
 func (m *Machine) linkSentence() string {
 	works := 0
-	for _, l := range m.links {
-		if l.up {
+	for i, l := range m.links {
+		if l.up && (m.peer.is != up || m.linkStatus(i).Peer) {
 			works++
 		}
 	}
@@ -312,7 +346,7 @@ func (m *Machine) linkSentence() string {
 	case works == n:
 		return fmt.Sprintf("all %d links up", n)
 	}
-	return fmt.Sprintf("%d of %d links up", works, len(m.links))
+	return fmt.Sprintf("%d of %d links work", works, len(m.links))
 }
 
 func (m *Machine) groupNames() string {

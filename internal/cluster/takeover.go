@@ -38,7 +38,6 @@ const (
 
 // way finds how this node may become owner, from what the peer is and says.
 func (m *Machine) way(g *group, said GroupBeat) way {
-	up := m.peer.is == up
 	switch {
 	case m.now < g.hold:
 		m.at(g.hold)
@@ -47,12 +46,20 @@ func (m *Machine) way(g *group, said GroupBeat) way {
 		return bySilence
 	case m.peer.is == left && m.peer.newLife == 0 && m.mayTry(g):
 		return byLeave
-	case up && said.Offer && !g.offer && (g.state == Stopped || g.state == Quiet) && m.able(g) && m.fresh():
+	case m.peer.is != up:
+		return byWaiting
+	case said.Offer && m.accepts(g):
 		return byOffer
-	case up && said.State == Stopped && m.claims(g, said):
+	case said.State == Stopped && m.claims(g, said):
 		return byClaim
 	}
 	return byWaiting
+}
+
+// accepts says that this node takes what the peer offers: it offers nothing
+// itself, can run the group, and the offer is of now.
+func (m *Machine) accepts(g *group) bool {
+	return !g.offer && (g.state == Stopped || g.state == Quiet) && m.able(g) && m.fresh()
 }
 
 // acquire tries to become owner of a group that this node does not serve.
@@ -65,7 +72,7 @@ func (m *Machine) acquire(g *group) {
 	case w == byOffer:
 		m.takeOffer(g, said)
 	case w == bySilence && g.intent && m.mayTake(g):
-		m.take(g, "S1-S6", fmt.Sprintf("%s is silent for %v and nobody answers for its address", m.cfg.Peer, round(m.silence())))
+		m.take(g, "S1, S3, S4, S6", fmt.Sprintf("%s is silent for %v and nobody answers for its address", m.cfg.Peer, round(m.silence())))
 	case w == byLeave && m.probed(g, m.now):
 		m.take(g, "O2", fmt.Sprintf("%s has left", m.cfg.Peer))
 	case w == byClaim && m.stands(g, said) && (m.unasked(g) || m.probed(g, m.now)):
@@ -292,7 +299,7 @@ func (m *Machine) noteAnswer(g *group, mac string) {
 		m.emit(Event{Kind: "group", Group: g.cfg.Name, Cause: g.cause, Rule: "S4", Words: fmt.Sprintf(
 			"nobody answers for the address of %s any more", g.cfg.Name)})
 	case m.isPeer(mac):
-		g.refused = fmt.Sprintf("%s is not heard, but its address answers (%s): it lives, and a link is broken", m.cfg.Peer, mac)
+		g.refused = fmt.Sprintf("%s is not heard, but its address answers (%s): it lives, and a link, a firewall (udp port) or the key is wrong", m.cfg.Peer, mac)
 		m.emit(Event{Kind: "group", Level: Alarm, Group: g.cfg.Name, Cause: m.peer.cause, Rule: "S4", Words: fmt.Sprintf(
 			"%s is not taken: %s", g.cfg.Name, g.refused)})
 	default:

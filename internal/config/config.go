@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"strings"
 
 	"lubdub/internal/cluster"
@@ -34,10 +35,11 @@ type Logging struct {
 
 // Options are what the files do not say.
 type Options struct {
-	Node       string      // this node's name from the command line; wins over nodeinfo
-	Hostname   string      // what uname -n prints
-	Port       int         // ha-cluster in /etc/services; 0: Heartbeat's 694
-	Interfaces []Interface // of this machine; nil: not known, and nothing is checked against them
+	Node       string       // this node's name from the command line; wins over nodeinfo
+	Hostname   string       // what uname -n prints
+	Port       int          // ha-cluster in /etc/services; 0: Heartbeat's 694
+	Interfaces []Interface  // of this machine; nil: not known, and nothing is checked against them
+	Own        []netip.Addr // addresses that belong to this machine itself, whatever lubdub does
 }
 
 // Files are the texts of a configuration. Nil is a file that does not exist.
@@ -97,6 +99,7 @@ func Parse(files Files, opts Options) (*Loaded, Problems) {
 	extra.checkProxies()
 	groups.checkNodes(ha.nodes)
 	groups.place(opts.Interfaces, groups.addresses(groups.checkKeys()))
+	groups.checkOwn(opts.Own)
 	l.Config.Groups = groups.list()
 	extra.policies(&l.Config)
 	l.Directives = ha.recorded()

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 
 	"lubdub/internal/cluster"
 )
@@ -90,6 +91,18 @@ func (h *haresources) place(near []Interface, shared map[netip.Addr]bool) {
 				continue
 			}
 			h.warnf(r.at, "check the address, or write it as ADDRESS/BITS/INTERFACE", "the address %s fits no interface now; the subnets are: %s", prefix.Addr(), have)
+		}
+	}
+}
+
+// checkOwn refuses a shared address that is this machine's own: to guard it would
+// cut the machine off.
+func (h *haresources) checkOwn(own []netip.Addr) {
+	for _, l := range h.groups {
+		for _, r := range l.resources {
+			if r.Class == classAddress && slices.Contains(own, r.address.addr) {
+				h.errorf(r.at, "choose a third address, one that no machine has", "%s is this machine's own address; a shared address belongs to neither node", r.address.addr)
+			}
 		}
 	}
 }

@@ -68,6 +68,7 @@ type daemon struct {
 	actions   *actions
 	uuid      [16]byte
 	started   time.Time
+	restored  time.Time         // when it was last said; the lease's goroutine alone
 	announces map[string]uint64 // by group: the Entitle to announce when it is granted
 	until     map[string]cluster.Time
 	replies   chan reply
@@ -83,6 +84,10 @@ type reply struct {
 	is *api.Answer
 }
 
+// networkLock is an abstract socket. It belongs to the network namespace, as do
+// the addresses and the lease, and goes with the process.
+const networkLock = "@lubdub"
+
 // now is the boot clock.
 func now() cluster.Time { return cluster.Time(vip.Boottime()) }
 
@@ -94,6 +99,11 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer lock.Close()
+	name, err := net.Listen("unix", networkLock)
+	if err != nil {
+		return fmt.Errorf("%w, with another runtime directory: two would fight over the network", ErrRunning)
+	}
+	defer name.Close()
 	edges, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	d, saved, err := open(edges, o)
@@ -115,7 +125,7 @@ func takeLock(dir string) (*os.File, error) {
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%w (it holds %s)", ErrRunning, f.Name())
+		return nil, fmt.Errorf("%w (it holds %s); see: lubdub status", ErrRunning, f.Name())
 	}
 	return f, nil
 }
@@ -149,6 +159,7 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 		d.fronts.close()
 		return nil, saved, errors.Join(err, d.leases.Close())
 	}
+	d.loop.offer(cluster.Noted{Kind: "start", Words: fmt.Sprintf("lubdub %s starts on %s", o.Version, d.cfg.Self)})
 	for _, in := range unplaced(d.cfg) {
 		d.loop.offer(in)
 	}
@@ -402,8 +413,16 @@ func (d *daemon) reported(ctx context.Context, r vip.Result) {
 	if r.Err != nil {
 		note.Level, note.Words = cluster.Alarm, fmt.Sprintf("another program removed lubdub's nftables table, and it cannot be put back: %v", r.Err)
 	}
+	if time.Since(d.restored) < restorePause {
+		return
+	}
+	d.restored = time.Now()
 	d.loop.offer(note)
 }
+
+// restorePause is the time between two lines about our table being removed:
+// somebody may do it again and again.
+const restorePause = time.Minute
 
 // before sees each input ahead of the machine: what the edges need to know of it.
 func (d *daemon) before(in cluster.Input) {

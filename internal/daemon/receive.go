@@ -25,6 +25,9 @@ const (
 	refusalPause = 30 * time.Second
 )
 
+// foreignCluster is the reason of a heartbeat that is signed with our key and names another cluster.
+const foreignCluster = "foreign cluster"
+
 // paths are the links of this node: what goes out on all of them, and what
 // comes in, verified before it is looked at.
 type paths struct {
@@ -136,7 +139,7 @@ func (p *paths) read(index int, packet []byte) (in cluster.Input, reason string,
 	case b.Node == p.self:
 		return nil, "", nil
 	case !b.Plain && b.Cluster != p.cluster:
-		return nil, "foreign cluster", fmt.Errorf("it is of cluster %q", b.Cluster)
+		return nil, foreignCluster, fmt.Errorf("it is of cluster %q", b.Cluster)
 	}
 	return cluster.Heard{Link: index, Beat: b}, "", nil
 }

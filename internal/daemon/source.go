@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"lubdub/internal/api"
 	"lubdub/internal/cluster"
+	"lubdub/internal/wire"
 )
 
 // answer carries replies to who gave the orders. It owns the table of those
@@ -37,8 +39,26 @@ func (d *daemon) Status(ctx context.Context) (api.Status, error) {
 		return api.Status{}, err
 	}
 	refused, dropped := d.paths.counts()
+	s.Warnings = append(s.Warnings, refusedWords(refused, s)...)
 	return api.Status{Status: s, Version: d.Version, Started: d.started, At: time.Now(), Boot: now(),
 		Lease: d.leases.name, Refused: refused, Dropped: dropped + d.record.dropped.Load()}, nil
+}
+
+// refusedWords say that heartbeats come and cannot be accepted.
+func refusedWords(refused map[string]uint64, s cluster.Status) []string {
+	if s.Peer.Membership == "up" {
+		return nil
+	}
+	var words []string
+	for _, r := range []wire.Reason{wire.WrongSignature, wire.UnknownKey, wire.CRCRefused} {
+		if n := refused[string(r)]; n > 0 {
+			words = append(words, fmt.Sprintf("%d datagrams were refused (%s): make authkeys the same on both nodes, then: systemctl reload lubdub", n, r))
+		}
+	}
+	if n := refused[foreignCluster]; n > 0 {
+		words = append(words, fmt.Sprintf("%d datagrams were of another cluster: 'cluster' in ha.cf must be the same on both nodes", n))
+	}
+	return words
 }
 
 // Events are the recorded events behind an ID.

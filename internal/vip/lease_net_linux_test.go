@@ -344,12 +344,6 @@ func (p *arpProber) end() []int64 {
 	return p.answers
 }
 
-func (p *arpProber) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.answers)
-}
-
 // deafKernel refuses every transaction with one error; with none it does not answer.
 type deafKernel struct{ errno unix.Errno }
 

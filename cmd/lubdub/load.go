@@ -18,11 +18,11 @@ func (w world) load(dir, node string) (*config.Loaded, config.Problems, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if dir, err = filepath.Abs(dir); err != nil { // agents run elsewhere
-		return nil, nil, err
-	}
 	loaded, problems := config.Load(dir, opts)
-	return loaded, problems, nil
+	if loaded != nil {
+		loaded.Dir, err = filepath.Abs(loaded.Dir) // agents run in another directory
+	}
+	return loaded, problems, err
 }
 
 // options are what the files do not say.

@@ -24,7 +24,7 @@ func (r report) goals(all []result) {
 	r.printf("\n## Goals\n\n| goal | measured | reached |\n| --- | --- | --- |\n")
 	moved := chosen(mine, func(x result) bool { return x.scenario != powerLoss && x.scenario != workerKilled })
 	broken := len(chosen(moved, func(x result) bool { return x.err != nil || x.page.failed > 0 }))
-	r.goal(fmt.Sprintf("no failed page in %d planned warm moves", len(moved)), lost(moved, page)+fmt.Sprintf(" pages, in %d moves", broken), broken == 0)
+	r.goal(fmt.Sprintf("no failed page in %d planned warm moves", len(moved)), lost(moved, page)+fmt.Sprintf(" pages; moves with a failure: %d", broken), broken == 0)
 	for _, scenario := range []string{planned, cleanStop, plannedBack, stopBack, powerBack} {
 		r.ahead(all, mine, "", scenario)
 	}

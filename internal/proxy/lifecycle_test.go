@@ -178,6 +178,9 @@ func TestSocketsBeforeTheAddress(t *testing.T) {
 	}
 }
 
+// noRoute stands for the status of a request that found no route.
+const noRoute = -1
+
 func beInNamespace(runtime string) error {
 	lo, err := netlink.LinkByName("lo")
 	if err == nil {
@@ -212,7 +215,17 @@ func beInNamespace(runtime string) error {
 		if err := netlink.AddrAdd(lo, a); err != nil {
 			return err
 		}
-		if status, _, err := fetch("http://" + host + "/"); err != nil || status != 503 { // the back end is not there
+		status, err := noRoute, error(nil)
+		// The kernel makes the route of an IPv6 address a moment after the address.
+		for try := 0; status == noRoute && try < 50; try++ {
+			if try > 0 {
+				<-time.After(20 * time.Millisecond)
+			}
+			if status, _, err = fetch("http://" + host + "/"); errors.Is(err, syscall.ENETUNREACH) {
+				status = noRoute
+			}
+		}
+		if err != nil || status != 503 { // the back end is not there
 			return fmt.Errorf("%s: status %d, %w", address, status, err)
 		}
 	}

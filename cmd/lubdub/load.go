@@ -41,13 +41,26 @@ func (w world) options(node string) (config.Options, error) {
 	}
 	for _, i := range all {
 		opts.Interfaces = append(opts.Interfaces, config.Interface{Name: i.Name, Prefixes: prefixes(i)})
-		for _, a := range i.Addresses {
-			if vip.KeepsMarks() {
-				opts.Own = append(opts.Own, a.Prefix.Addr())
-			}
+		if vip.KeepsMarks() {
+			opts.Own = append(opts.Own, own(i)...)
 		}
 	}
 	return opts, nil
+}
+
+// own are the addresses of an interface that the machine lives by: the only ones
+// in their networks. Another one beside it may be a shared address that was left.
+func own(i vip.Interface) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range i.Addresses {
+		beside := slices.ContainsFunc(i.Addresses, func(b vip.Address) bool {
+			return b.Prefix.Addr() != a.Prefix.Addr() && b.Prefix.Contains(a.Prefix.Addr())
+		})
+		if !beside && i.Name != "lo" {
+			out = append(out, a.Prefix.Addr())
+		}
+	}
+	return out
 }
 
 // prefixes are an interface's addresses, and the networks that it reaches without having an address in them.

@@ -45,7 +45,7 @@ func (m *Machine) goStandby(in Command) (string, bool) {
 		return fmt.Sprintf("%s is in standby already", m.cfg.Self), true
 	}
 	for _, g := range m.groups {
-		if g.state.owns() && !m.peerCan(g) && !in.Force {
+		if g.state.owns() && g.drainEnd == 0 && !m.peerCan(g) && !in.Force {
 			return fmt.Sprintf("refused: %s cannot take %s: %s; --force does it all the same, and then nobody serves it",
 				m.cfg.Peer, g.cfg.Name, m.cannotWords(g)), false
 		}

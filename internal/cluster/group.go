@@ -76,7 +76,7 @@ func (g *group) adopt(was SavedGroup, now Time) {
 		g.state = Running
 	}
 	g.adopted = was.Until
-	g.lease = lease{until: was.Until, quiet: was.Quiet, held: true, end: was.Until}
+	g.lease = lease{until: was.Until, quiet: was.Quiet, granted: was.Until, grantedQuiet: was.Quiet, held: true, end: was.Until}
 }
 
 // said is what the peer's newest heartbeat says about the group. A heartbeat

@@ -7,16 +7,18 @@ import (
 
 // lease is what was asked of the kernel for a group.
 type lease struct {
-	seq     uint64 // of the newest Entitle
-	until   Time   // asked for; 0: nothing
-	granted Time   // what the kernel last granted
-	rest    Time   // after the kernel refused to write: nothing is asked before this
-	quiet   bool
-	fresh   bool // the newest was a new grant
-	pending bool // the newest is not answered yet
-	voices  bool // the newest makes the address answer: it is announced with it
-	held    bool // the kernel has granted it, and nothing said that it ended
-	end     Time // the latest end ever asked for: after it the kernel holds nothing, come what may
+	seq          uint64 // of the newest Entitle
+	until        Time   // asked for; 0: nothing
+	granted      Time   // what the kernel last granted
+	grantedQuiet bool   // and how
+	refused      bool   // the kernel refused the last write: said once
+	rest         Time   // after the kernel refused to write: nothing is asked before this
+	quiet        bool
+	fresh        bool // the newest was a new grant
+	pending      bool // the newest is not answered yet
+	voices       bool // the newest makes the address answer: it is announced with it
+	held         bool // the kernel has granted it, and nothing said that it ended
+	end          Time // the latest end ever asked for: after it the kernel holds nothing, come what may
 }
 
 // yieldShare is Y/D: the owner falls silent at this share of its dead time, the
@@ -108,6 +110,8 @@ func (m *Machine) lapsed(g *group) bool {
 // lapseWords say why an entitlement ended.
 func (m *Machine) lapseWords(g *group) string {
 	switch {
+	case g.lease.refused:
+		return "the kernel refused to prolong its lease"
 	case !m.carrier(g):
 		return "its interface has no carrier"
 	case m.peer.echoed == 0:
@@ -119,7 +123,7 @@ func (m *Machine) lapseWords(g *group) string {
 // mute takes note that the address is silent although the resources run.
 func (m *Machine) mute(g *group, words, rule string) {
 	g.offer, g.adopted, g.alone, g.move = false, 0, false, handover{}
-	g.probe.evidence, g.probe.answer = false, ""
+	g.probe.evidence, g.probe.answer, g.probe.deafSince = false, "", 0
 	m.enter(g, Mute, Event{Level: Alarm, Words: words, Rule: rule})
 }
 
@@ -224,7 +228,7 @@ func (m *Machine) absorbLeased(in Leased) {
 	switch {
 	case l.until == 0:
 	case in.State == Granted:
-		l.granted = l.until
+		l.granted, l.grantedQuiet, l.refused = l.until, l.quiet, false
 		if l.voices {
 			g.announced, g.announceAt = 1, m.now
 		}
@@ -241,10 +245,14 @@ func (m *Machine) absorbLeased(in Leased) {
 func (m *Machine) unwritten(g *group, in Leased) {
 	l := &g.lease
 	l.rest = m.now.Add(m.cfg.Keepalive / 2)
-	cause := m.emit(Event{Kind: "lease", Level: Alarm, Group: g.cfg.Name, Cause: g.cause, Rule: "K1",
-		Words: fmt.Sprintf("the kernel refused to write the lease of %s: %s", g.cfg.Name, in.Err)})
+	cause := g.cause
+	if !l.refused || l.fresh {
+		cause = m.emit(Event{Kind: "lease", Level: Alarm, Group: g.cfg.Name, Cause: g.cause, Rule: "K1",
+			Words: fmt.Sprintf("the kernel refused to write the lease of %s: %s", g.cfg.Name, in.Err)})
+	}
+	l.refused = true
 	if !l.fresh {
-		l.until = l.granted
+		l.until, l.quiet, l.voices = l.granted, l.grantedQuiet, false
 		return
 	}
 	l.until, l.held = 0, false

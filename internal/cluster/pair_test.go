@@ -31,6 +31,7 @@ type side struct {
 	runs    map[string]bool // GROUP/RESOURCE
 	fails   map[string]Result
 	lease   map[string]SavedGroup
+	refuses bool // its kernel refuses to write leases
 	stopped bool // frozen: nothing is delivered
 	held    []Input
 }
@@ -174,6 +175,8 @@ func (p *pair) entitle(s *side, o Entitle) {
 	l, in := s.lease[o.Group], Leased{Group: o.Group, Seq: o.Seq}
 	held := l.Until > p.now
 	switch {
+	case s.refuses:
+		in.State, in.Err = Unwritten, "no buffer space"
 	case o.Until == 0:
 		delete(s.lease, o.Group)
 	case o.Until <= p.now || o.NotAfter != 0 && p.now > o.NotAfter:

@@ -80,6 +80,7 @@ func (m *Machine) peerCan(g *group) bool {
 // handOver begins a move of a running group when there is a reason for one.
 func (m *Machine) handOver(g *group) {
 	if g.move.quiet {
+		m.askQuiet(g)
 		if g.lease.quiet && !g.lease.pending {
 			g.offer, g.offeredAt = true, m.now
 			m.enter(g, Quiet, Event{Rule: "K3", Words: fmt.Sprintf("%s no longer answers for %s and offers it to %s", m.cfg.Self, g.cfg.Name, g.move.to)})
@@ -107,7 +108,18 @@ func (m *Machine) beginMove(g *group, why string, ordered bool) {
 		return
 	}
 	g.cause = m.emit(Event{Kind: "group", Group: g.cfg.Name, Cause: g.cause, Words: words})
-	m.ask(g, Entitle{Until: g.lease.until, Quiet: true})
+	m.askQuiet(g)
+}
+
+// askQuiet asks the kernel to withdraw the answers; again, when it refused.
+func (m *Machine) askQuiet(g *group) {
+	switch l := &g.lease; {
+	case l.quiet || l.pending:
+	case m.now < l.rest:
+		m.at(l.rest)
+	default:
+		m.ask(g, Entitle{Until: l.until, Quiet: true})
+	}
 }
 
 // reasonToGo says why a running group should leave this node; empty: it stays.
@@ -146,9 +158,11 @@ func (m *Machine) failbackAt(g *group) Time {
 	return max(m.peer.since, g.peerAble).Add(failbackPatience * m.cfg.DeadTime)
 }
 
-// taken says that the peer took the group, whatever came of it. One that is quiet
-// still ends what was begun with it before an earlier move.
-func taken(said GroupBeat) bool { return said.State != Stopped && said.State != Quiet }
+// taken says that the peer took the group, whatever came of it. One that is quiet,
+// or stops, still ends what was begun with it before an earlier move.
+func taken(said GroupBeat) bool {
+	return said.State != Stopped && said.State != Quiet && said.State != Stopping
+}
 
 // closeOffer ends an offer that was taken, or that nobody takes.
 func (m *Machine) closeOffer(g *group) {
@@ -160,7 +174,7 @@ func (m *Machine) closeOffer(g *group) {
 	case m.peer.is == up && taken(said):
 		g.offer, g.move = false, handover{}
 		m.changed = true
-	case m.peer.is != up || !said.Able || m.now >= g.offeredAt.Add(offerPatience):
+	case m.peer.is != up || !said.Able && said.State != Stopping || m.now >= g.offeredAt.Add(offerPatience):
 		g.offer, g.move = false, handover{}
 		m.emit(Event{Kind: "group", Level: Warning, Group: g.cfg.Name, Cause: g.cause,
 			Words: fmt.Sprintf("%s did not take %s", m.cfg.Peer, g.cfg.Name)})
@@ -176,7 +190,7 @@ func (m *Machine) waitForTaker(g *group) {
 	case m.peer.is == up && said.State == Running:
 		m.drain(g)
 		return
-	case m.peer.is == up && taken(said):
+	case m.peer.is == up && taken(said) && !(m.goes() && said.State == Blocked):
 		m.changed = m.changed || g.offer
 		g.offer, g.drainEnd = false, 0
 		return

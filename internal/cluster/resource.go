@@ -136,6 +136,10 @@ func (m *Machine) requestLease(g *group) bool {
 	case g.state != Starting || l.until != 0 && l.pending || l.until == 0 && !m.silent(g):
 		return false
 	}
+	if m.now < l.rest {
+		m.at(l.rest)
+		return false
+	}
 	until, _ := m.entitlement(g)
 	if until <= m.now {
 		m.revoke(g)

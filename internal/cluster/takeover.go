@@ -94,7 +94,11 @@ func (m *Machine) claims(g *group, said GroupBeat) bool {
 	if g.offer || said.Offer || !m.mayTry(g) {
 		return false
 	}
-	return g.state != Stopped || m.preferred(g) || !said.Able && !said.Soon
+	waits := said.Soon && m.now.Sub(m.peer.since) < m.deadTime() // for a node that starts, but not for ever
+	if waits {
+		m.at(m.peer.since.Add(m.deadTime()))
+	}
+	return g.state != Stopped || m.preferred(g) || !said.Able && !waits
 }
 
 func (m *Machine) setClaim(g *group, claim bool) {
@@ -219,7 +223,7 @@ func (m *Machine) absorbProbed(in Probed) {
 	}
 	p := &g.probe
 	p.attempt, p.began = 0, in.Began
-	if g.state.serves() || g.state == Quiet {
+	if g.state.serves() {
 		m.sight(g, in.MAC)
 		p.clear = false
 		return
@@ -320,7 +324,7 @@ func (m *Machine) take(g *group, rule, why string) {
 	g.adopted, g.offer, g.move, g.conflict = 0, false, handover{}, conflict{}
 	m.setClaim(g, false)
 	m.setIntent(g, false)
-	g.probe.clear, g.probe.foreign, g.probe.answer = false, false, ""
+	g.probe.clear, g.probe.foreign, g.probe.answer, g.probe.deafSince = false, false, "", 0
 	g.refused = ""
 	g.wantUntil = 0
 	m.enter(g, Starting, Event{Rule: rule, Cause: m.reason(g, rule),

@@ -133,6 +133,9 @@ func command(t *testing.T, p *pair, w []string) {
 		p.nodes[w[1]].fails[w[2]+" "+w[3]] = Failed
 	case "mend":
 		p.nodes[w[1]].fails = map[string]Result{}
+		p.nodes[w[1]].refuses = false
+	case "refuse":
+		p.nodes[w[1]].refuses = true
 	case "beats":
 		p.all = !p.all
 	case "standby":

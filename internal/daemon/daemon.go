@@ -88,6 +88,25 @@ type reply struct {
 // the addresses and the lease, and goes with the process.
 const networkLock = "@lubdub"
 
+// heldByRoot says that a program of root's, or of ours, listens on a unix socket.
+func heldByRoot(name string) bool {
+	c, err := net.Dial("unix", name)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	raw, err := c.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	mine := false
+	err = raw.Control(func(fd uintptr) {
+		cred, credErr := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		mine = credErr == nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
+	})
+	return err == nil && mine
+}
+
 // now is the boot clock.
 func now() cluster.Time { return cluster.Time(vip.Boottime()) }
 
@@ -100,10 +119,14 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer lock.Close()
 	name, err := net.Listen("unix", networkLock)
-	if err != nil {
+	switch {
+	case err == nil:
+		defer name.Close()
+	case heldByRoot(networkLock):
 		return fmt.Errorf("%w, with another runtime directory: two would fight over the network", ErrRunning)
+	default: // some other program has the name: it proves nothing
+		fmt.Fprintf(o.Stderr, "lubdub: the name %s is taken by a program that is not lubdub: %v\n", networkLock, err)
 	}
-	defer name.Close()
 	edges, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	d, saved, err := open(edges, o)
@@ -353,13 +376,14 @@ func (d *daemon) observer(ctx context.Context) vip.Observer {
 // placed waits until an address that had no interface has one: then the daemon
 // begins anew with the configuration as it means now (ErrInterfaces).
 func (d *daemon) placed(ctx context.Context) {
-	if unplaced(d.cfg) == nil {
+	missing := countUnplaced(d.cfg)
+	if missing == 0 {
 		return
 	}
 	for {
 		select {
 		case <-d.placeable:
-			if loaded, _ := d.Load(); loaded != nil && len(unplaced(loaded.Config)) == 0 {
+			if loaded, _ := d.Load(); loaded != nil && countUnplaced(loaded.Config) < missing {
 				d.end(ErrInterfaces)
 			}
 		case <-ctx.Done():

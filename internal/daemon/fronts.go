@@ -148,6 +148,19 @@ func (f *fronts) peerMAC(group string) vip.MAC {
 	return vip.MAC(hw)
 }
 
+// countUnplaced counts the addresses that fit no interface yet.
+func countUnplaced(cfg cluster.Config) int {
+	n := 0
+	for _, g := range cfg.Groups {
+		for _, r := range g.Resources {
+			if len(r.Addresses) > 0 && r.Interface == "" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // unplaced reports the interface "" of addresses that fit no interface yet: it
 // has no carrier, so nothing is started on it.
 func unplaced(cfg cluster.Config) []cluster.Input {

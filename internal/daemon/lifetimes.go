@@ -36,10 +36,11 @@ func newLifetimes(cfg cluster.Config, a *addresses, report func(vip.Result)) *li
 
 // run carries out what is asked for one group, until ctx ends.
 func (l *lifetimes) run(ctx context.Context, slot <-chan request) {
+	var quietEnd int64 // of a quiet grant: until then its absence is no lapse
 	for {
 		select {
 		case r := <-slot:
-			l.report(l.carryOut(r))
+			l.report(l.carryOut(r, &quietEnd))
 		case <-ctx.Done():
 			return
 		}
@@ -63,13 +64,14 @@ func (l *lifetimes) put(key string, r request) {
 	slot <- r // the loop alone puts, so there is room
 }
 
-func (l *lifetimes) carryOut(r request) vip.Result {
+func (l *lifetimes) carryOut(r request, quietEnd *int64) vip.Result {
 	out := vip.Result{Op: vip.OpGrant, Key: r.Key, Seq: r.Seq}
 	if r.revoke {
 		out.Op = vip.OpRevoke
 	}
 	out.Err = l.addresses.do(func() error {
 		if r.revoke || r.Quiet {
+			*quietEnd = r.Until
 			return l.addresses.each(r.Addresses, vip.Remove)
 		}
 		now := vip.Boottime()
@@ -78,7 +80,7 @@ func (l *lifetimes) carryOut(r request) vip.Result {
 		case life <= 0 || r.NotAfter != 0 && now > r.NotAfter:
 			out.Void = true
 			return nil
-		case !r.Fresh && !l.addresses.there(r.Addresses):
+		case !r.Fresh && now >= *quietEnd && !l.addresses.there(r.Addresses):
 			out.Lapsed = true
 			return nil
 		}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,7 @@ type path struct {
 	arrived chan link.Datagram
 	refused atomic.Pointer[map[string]uint64] // by reason; replaced, never changed
 	dropped atomic.Uint64
+	last    atomic.Int64 // when a datagram was last refused, ns of the wall clock
 	said    map[string]time.Time
 }
 
@@ -149,12 +151,20 @@ func (one *path) refuse(l *loop, d link.Datagram, reason string, err error) {
 	counts := maps.Clone(*one.refused.Load())
 	counts[reason]++
 	one.refused.Store(&counts)
+	one.last.Store(time.Now().UnixNano())
 	if time.Since(one.said[reason]) < refusalPause {
 		return
 	}
 	one.said[reason] = time.Now()
 	l.offer(cluster.Noted{Level: cluster.Warning, Kind: "refused", Words: fmt.Sprintf(
 		"a datagram from %s on %s is refused: %v (%d of this kind so far)", d.From.Addr(), d.Link, err, counts[reason])})
+}
+
+// refusing says that a datagram was refused within the pause between two lines about it.
+func (p *paths) refusing() bool {
+	return slices.ContainsFunc(p.all, func(one *path) bool {
+		return time.Since(time.Unix(0, one.last.Load())) < refusalPause
+	})
 }
 
 // counts are the refused datagrams by reason, and how many were lost in a full queue.

@@ -39,7 +39,9 @@ func (d *daemon) Status(ctx context.Context) (api.Status, error) {
 		return api.Status{}, err
 	}
 	refused, dropped := d.paths.counts()
-	s.Warnings = append(s.Warnings, refusedWords(refused, s)...)
+	if d.paths.refusing() {
+		s.Warnings = append(s.Warnings, refusedWords(refused, s)...)
+	}
 	return api.Status{Status: s, Version: d.Version, Started: d.started, At: time.Now(), Boot: now(),
 		Lease: d.leases.name, Refused: refused, Dropped: dropped + d.record.dropped.Load()}, nil
 }

@@ -30,7 +30,6 @@ type authkeys struct {
 
 // readAuthkeys reads authkeys line by line.
 func readAuthkeys(src *source) *authkeys {
-	src.show = masked
 	a := &authkeys{source: src, keys: map[int]Key{}, first: map[int]word{}, wrong: map[int]bool{}}
 	for i, line := range src.lines {
 		words := fields(word{line, i + 1, 0}, isBlank)

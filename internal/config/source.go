@@ -44,6 +44,9 @@ type statement struct {
 // newSource splits data into lines. Nil data is a file that does not exist.
 func newSource(order int, dir, name string, data []byte, log *report) *source {
 	s := &source{name: name, path: filepath.Join(dir, name), order: order, absent: data == nil, show: plain, log: log}
+	if order == nameAuthkeys {
+		s.show = masked // before anything is found wrong in it
+	}
 	if len(data) > maxFile {
 		s.broken = true
 		s.whole(Error, fmt.Sprintf("the file has more than %d bytes", maxFile), "is it the right file?")

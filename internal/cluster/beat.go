@@ -14,10 +14,13 @@ type Beat struct {
 	DeadTime    time.Duration
 	Echo        Echo
 	Standby     bool
-	Left        bool // everything is stopped here and the daemon ends
-	MACs        []string
-	Groups      []GroupBeat
-	Digests     []Digest
+	// Sight has a bit for each ping node that answers the sender; it counts when Looked.
+	Sight   uint32
+	Looked  bool // the sender has asked its ping nodes long enough to know
+	Left    bool // everything is stopped here and the daemon ends
+	MACs    []string
+	Groups  []GroupBeat
+	Digests []Digest
 }
 
 // Echo is the newest heartbeat that the sender received from us.

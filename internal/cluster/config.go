@@ -22,6 +22,13 @@ type Config struct {
 	StrictStart  bool          // policy coldstart strict: after a boot, wait for the peer or the operator
 	TakeAnyway   bool          // policy partition take: silence alone is enough, as in Heartbeat 3.0.6
 	NoLease      bool          // the kernel has no nftables: level L0 below three seconds of dead time
+	Pings        []string      // the ping nodes by name, in the order of ha.cf; rules S2 and O3
+	DeadPing     time.Duration // silence after which a ping node counts as unreachable (deadping)
+	KeepIsolated bool          // policy isolated keep: an owner that sees no ping node goes on (rule O4)
+	Fencing      bool          // a fence device can end the other node: rule S5
+	FenceDelay   time.Duration // how long the node that gives way waits before it fences
+	// Watchdog is the time-out that the watchdog device really has; zero: none.
+	Watchdog time.Duration
 }
 
 // Group is a resource group: started in order, stopped backwards, in one place.

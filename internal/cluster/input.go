@@ -39,8 +39,11 @@ type Probed struct {
 	// Evidence says that the front carries frames: one came or a neighbour
 	// answered during the probing, or no station but the peer was ever seen.
 	Evidence  bool
-	LastFrame Time   // when another station's frame was last received; 0: never
-	Err       string // the probe could not be made: why
+	LastFrame Time // when another station's frame was last received; 0: never
+	// Anything says that the answer proves nothing: whoever gave it answers for
+	// an address that nobody uses too (proxy ARP, some clouds).
+	Anything bool
+	Err      string // the probe could not be made: why
 }
 
 // Sighted is a frame on the front in which somebody claims an address of the group.
@@ -48,6 +51,26 @@ type Sighted struct {
 	Group string
 	MAC   string
 	Reply bool // it answered a question (a reply), else it announced or claimed by itself
+}
+
+// Pinged is an answer of a ping node.
+type Pinged struct {
+	Node int  // index in Config.Pings
+	Sent Time // when the question went out: what it proves is of then
+}
+
+// Fenced is how a Fence ended.
+type Fenced struct {
+	Attempt uint64 // as in the Fence
+	OK      bool   // the device says that the other node is off, and its state was read back where it can be
+	Words   string // one sentence: what ended it, or why it did not
+	Lines   []string
+}
+
+// FenceTested is what a self-test of the fence devices found.
+type FenceTested struct {
+	OK    bool
+	Words string
 }
 
 // Outcome is how an action ended.
@@ -105,7 +128,7 @@ type Command struct {
 	ID    uint64
 	Verb  Verb
 	Group string // for Move
-	Node  string // for Move: where to; empty: the other node
+	Node  string // for Move: where to; empty: the other node. For FenceConfirm: who is off
 	Force bool
 	Dry   bool // say what would happen, do nothing
 }
@@ -120,6 +143,8 @@ const (
 	Move    Verb = "move"    // one group, once
 	Cleanup Verb = "cleanup" // forget the failures of a group, unblock it
 	Leave   Verb = "leave"   // hand over and end: what SIGTERM means
+	// FenceConfirm is the operator's word that the other node is off (rule S5).
+	FenceConfirm Verb = "fence confirm"
 )
 
 func (Heard) input()        {}
@@ -127,6 +152,9 @@ func (LinkChanged) input()  {}
 func (FrontChanged) input() {}
 func (Probed) input()       {}
 func (Sighted) input()      {}
+func (Pinged) input()       {}
+func (Fenced) input()       {}
+func (FenceTested) input()  {}
 func (Outcome) input()      {}
 func (Leased) input()       {}
 func (Command) input()      {}

@@ -61,6 +61,20 @@ type Probe struct {
 	Attempt uint64
 }
 
+// Ping sets how often each ping node is asked: now, and then at this interval.
+// Each answer comes as a Pinged. The newest counts.
+type Ping struct{ Interval time.Duration }
+
+// Fence ends the other node by its fence devices, level by level. It is
+// answered by a Fenced with the same Attempt, however long that takes.
+type Fence struct{ Attempt uint64 }
+
+// Feed keeps the watchdog quiet for its time-out; the first one opens the device.
+type Feed struct{}
+
+// Unleash closes the watchdog: nothing is served here any more.
+type Unleash struct{}
+
 // Announce tells the front that this node has the group's addresses.
 type Announce struct{ Group string }
 
@@ -85,6 +99,10 @@ func (Entitle) output()  {}
 func (Run) output()      {}
 func (Cancel) output()   {}
 func (Probe) output()    {}
+func (Ping) output()     {}
+func (Fence) output()    {}
+func (Feed) output()     {}
+func (Unleash) output()  {}
 func (Announce) output() {}
 func (Save) output()     {}
 func (Reply) output()    {}

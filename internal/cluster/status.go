@@ -10,10 +10,13 @@ type Status struct {
 	Incarnation uint64
 	Standby     bool
 	Leaving     bool
-	Level       string // of protection: "L0" or "L1", with its words in LevelWords
+	Level       string // of protection: "L0" to "L4", with its words in LevelWords
 	LevelWords  string
+	Limits      []string // what this level does not survive: a sentence each
 	Peer        PeerStatus
 	Links       []LinkStatus
+	Pings       []PingStatus
+	Fencing     FenceStatus
 	Groups      []GroupStatus
 	Warnings    []string      // what an operator should mend, a sentence each
 	Stall       time.Duration // the longest own stall seen
@@ -38,6 +41,23 @@ type LinkStatus struct {
 	Peer   bool          // the peer says it hears us on it
 	Reason string        // why not
 	Last   time.Duration // since the last heartbeat on it; negative: never
+}
+
+// PingStatus is one ping node as this node sees it.
+type PingStatus struct {
+	Name string
+	Up   bool          // it answers
+	Peer bool          // the other node says that it answers there
+	Last time.Duration // since its last answer; negative: never
+}
+
+// FenceStatus says how fencing stands.
+type FenceStatus struct {
+	Configured bool
+	Words      string // what it waits for or did; empty: nothing
+	Tested     bool   // a self-test was made
+	Works      bool   // and the devices answered
+	TestWords  string
 }
 
 // GroupStatus is one resource group.

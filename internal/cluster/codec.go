@@ -18,6 +18,7 @@ const (
 	fieldSent     = "lubt" // the sender's boot clock, ns, hex
 	fieldEcho     = "lube" // INCARNATION:SEQ:SENT:LINKS:SILENCE, hex, silence in ms
 	fieldFlags    = "lubf" // s: standby, l: left
+	fieldSight    = "lubp" // a bit for each ping node that answers, hex; missing: not known yet
 	fieldMACs     = "lubm" // hardware addresses, blank between
 	fieldGroups   = "lubg" // NAME=STATE:EPOCH:FLAGS, a list
 	fieldDigests  = "lubd" // FILE=SUM, a list
@@ -64,6 +65,9 @@ func (b Beat) fields(uuid [16]byte, wallSeconds uint64, load string) wire.Messag
 	if f := flags("sl", b.Standby, b.Left); f != "" {
 		m.Set(fieldFlags, f)
 	}
+	if b.Looked {
+		m.SetUint(fieldSight, uint64(b.Sight), 16)
+	}
 	if len(b.MACs) > 0 {
 		m.Set(fieldMACs, strings.Join(b.MACs, " "))
 	}
@@ -78,7 +82,7 @@ func (c Config) BeatSize() int {
 	const most = 1<<63 - 1
 	b := Beat{Protocol: protocolVersion, Cluster: c.Cluster, Node: c.Self, Incarnation: most, Seq: most, Sent: most,
 		DeadTime: c.DeadTime, Echo: Echo{Incarnation: most, Seq: most, Sent: most, Links: 1<<32 - 1, Silence: 24 * time.Hour},
-		Standby: true, Left: true, Digests: c.Digests}
+		Standby: true, Left: true, Sight: 1<<len(c.Pings) - 1, Looked: len(c.Pings) > 0, Digests: c.Digests}
 	if len(c.Peer) > len(c.Self) {
 		b.Node = c.Peer // both nodes have the same files
 	}
@@ -162,6 +166,9 @@ func ParseBeat(m wire.Message) (Beat, error) {
 	}
 	set, _ := m.Get(fieldFlags)
 	b.Standby, b.Left = strings.Contains(set, "s"), strings.Contains(set, "l")
+	if text, ok := m.Get(fieldSight); ok {
+		b.Sight, b.Looked = uint32(r.hex(text, 32)), true
+	}
 	if macs, ok := m.Get(fieldMACs); ok {
 		b.MACs = strings.Fields(macs)
 	}

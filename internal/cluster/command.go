@@ -32,6 +32,8 @@ func (m *Machine) absorbCommand(in Command) {
 		words, ok = m.moveGroup(in)
 	case Cleanup:
 		words, ok = m.cleanup(in)
+	case FenceConfirm:
+		words, ok = m.confirmFence(in)
 	case Leave:
 		words, ok = m.leave()
 	default:

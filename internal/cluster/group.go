@@ -24,6 +24,9 @@ type group struct {
 	drainEnd    Time // until when a group that moved away is kept quiet; 0: the other does not answer yet
 	intent      bool // we are about to take it without being heard (rule S3)
 	intentAt    Time
+	unfenced    bool   // it may be taken as soon as the peer is fenced (rule S5)
+	blindSaid   bool   // it was said that the ping nodes keep us from taking it
+	lapse       bool   // its entitlement ended, and it was neither taken nor stopped since
 	alone       bool   // rule O4
 	adopted     Time   // rule B2: the end of the lease found in the kernel; 0: none
 	hold        Time   // no claim and no intent before this
@@ -36,6 +39,7 @@ type group struct {
 	failures    int    // failed starts in a row: for the back-off
 	retryAt     Time   // when a failed group is tried again although nothing expired
 	claimedAt   Time   // when another's announcement of the address was last received; 0: never
+	proxied     string // who answers for every address (proxy ARP); empty: nobody
 	refused     string // who has the address, as the last probe found
 	strangerAt  Time   // when a stranger's claim was last reported
 	announced   int    // how many of the announcements were sent

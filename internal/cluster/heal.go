@@ -99,7 +99,7 @@ func (m *Machine) absorbSighted(in Sighted) {
 	if g == nil || m.isOwn(in.MAC) {
 		return
 	}
-	if m.isPeer(in.MAC) && m.peer.is == left && m.peer.newLife == 0 {
+	if m.isPeer(in.MAC) && m.gone() {
 		m.peer.newLife = m.now // it is back, although it cannot be heard
 	}
 	if !g.state.serves() {

@@ -59,13 +59,24 @@ func (m *Machine) fresh() bool { return m.now < m.peer.echoed.Add(m.yield()) }
 // entitlement is until when this node may serve the group, and by which rule.
 func (m *Machine) entitlement(g *group) (until Time, rule string) {
 	solo := m.now.Add(m.yield())
+	confirmed, kept := m.confirmed(g), m.keeps()
 	switch {
-	case m.peer.is == left && m.peer.newLife == 0:
+	case m.gone():
 		return solo, "O2"
 	case g.alone && m.carrier(g):
 		return solo, "O4"
+	case kept > confirmed:
+		return kept, "O3"
 	}
-	return m.confirmed(g), "O1"
+	return confirmed, "O1"
+}
+
+// step is how much longer an entitlement must have become to be told to the kernel.
+func (m *Machine) step(rule string) time.Duration {
+	if rule == "O3" {
+		return min(m.cfg.Keepalive/2, m.pingLease()/pingGaps)
+	}
+	return m.cfg.Keepalive / 2
 }
 
 // entitle keeps the kernel's lease of an owner running, or takes note that it ended.
@@ -84,8 +95,8 @@ func (m *Machine) entitle(g *group) {
 		m.at(g.lease.rest)
 		return
 	}
-	until, _ := m.entitlement(g)
-	if until.Sub(g.lease.until) >= m.cfg.Keepalive/2 {
+	until, rule := m.entitlement(g)
+	if until.Sub(g.lease.until) >= m.step(rule) {
 		m.ask(g, Entitle{Until: until, Quiet: g.lease.quiet})
 	}
 }
@@ -114,6 +125,8 @@ func (m *Machine) lapseWords(g *group) string {
 		return "the kernel refused to prolong its lease"
 	case !m.carrier(g):
 		return "its interface has no carrier"
+	case m.pinged() && m.keeps() <= m.now:
+		return fmt.Sprintf("%s does not confirm, and %s", m.cfg.Peer, m.unseenWords())
 	case m.peer.echoed == 0:
 		return fmt.Sprintf("%s has not confirmed it since lubdub started here", m.cfg.Peer)
 	}
@@ -124,6 +137,7 @@ func (m *Machine) lapseWords(g *group) string {
 func (m *Machine) mute(g *group, words, rule string) {
 	g.offer, g.adopted, g.alone, g.move = false, 0, false, handover{}
 	g.probe.evidence, g.probe.answer, g.probe.deafSince = false, "", 0
+	g.lapse = true
 	m.enter(g, Mute, Event{Level: Alarm, Words: words, Rule: rule})
 }
 
@@ -143,7 +157,7 @@ func (m *Machine) judgeAlone(g *group) {
 		m.at(begins)
 		return
 	}
-	if m.now < g.lease.until && !m.intended(g) && m.carrier(g) {
+	if m.unguarded() && m.now < g.lease.until && !m.intended(g) && m.carrier(g) {
 		g.alone = true
 	}
 }
@@ -161,10 +175,9 @@ func (m *Machine) margin() time.Duration {
 // unconfirmed says that the owner serves without the peer's confirmation. What
 // the kernel still held when this daemon started is none.
 func (m *Machine) unconfirmed() bool {
-	gone := m.peer.is == left && m.peer.newLife == 0
 	begins := m.heardOf().Add(-m.margin())
 	m.at(begins)
-	return !gone && m.now >= begins
+	return !m.gone() && m.now >= begins
 }
 
 // ask sends an Entitle for the group. A fresh one follows a revocation.

@@ -16,6 +16,10 @@ type Machine struct {
 	peer        peer
 	links       []link
 	fronts      []front
+	sights      []sight
+	pings       pinging
+	fence       fencing
+	dog         dog
 	groups      []*group
 	standby     bool
 	leaving     departure
@@ -64,6 +68,7 @@ func New(cfg Config, saved Saved, now Time) *Machine {
 		started:     now,
 		standby:     saved.Standby,
 		links:       make([]link, len(cfg.Links)),
+		sights:      make([]sight, len(cfg.Pings)),
 		wake:        now,
 	}
 	m.peer = peer{heardAt: now, since: now, macs: saved.PeerMACs}
@@ -114,6 +119,7 @@ func (m *Machine) Step(now Time, in Input) []Output {
 	m.begin(now)
 	m.absorb(in)
 	m.decide()
+	m.feed()
 	m.speak()
 	out := m.out
 	m.out = nil
@@ -129,6 +135,7 @@ func (m *Machine) begin(now Time) {
 	now = max(now, m.now)
 	if late := now.Sub(m.wake); m.wake != never && late > m.cfg.Keepalive/4 {
 		m.stalled = max(m.stalled, late)
+		m.pings.thawed = now
 		for _, t := range []*Time{&m.peer.heardAt, &m.started} {
 			*t = min(now, t.Add(late))
 		}
@@ -163,6 +170,12 @@ func (m *Machine) absorb(in Input) {
 		m.absorbProbed(in)
 	case Sighted:
 		m.absorbSighted(in)
+	case Pinged:
+		m.absorbPinged(in)
+	case Fenced:
+		m.absorbFenced(in)
+	case FenceTested:
+		m.absorbFenceTested(in)
 	case Outcome:
 		m.absorbOutcome(in)
 	case Leased:
@@ -181,9 +194,11 @@ func (m *Machine) decide() {
 	for range maxRounds {
 		m.changed = false
 		m.judgePeer()
+		m.judgeSight()
 		for _, g := range m.groups {
 			m.judge(g)
 		}
+		m.judgeFence()
 		m.judgeLeaving()
 		if !m.changed {
 			return

@@ -15,9 +15,16 @@ const (
 	up                       // heard, and it echoes our present incarnation
 	down                     // silent on all links for the dead time
 	left                     // it stopped everything and said so
+	fenced                   // a fence device, or the operator, ended it
 )
 
-func (s membership) String() string { return [...]string{"unseen", "up", "down", "left"}[s] }
+func (s membership) String() string { return [...]string{"unseen", "up", "down", "left", "fenced"}[s] }
+
+// gone says that the peer serves nothing, by its own word or a fence's, and that
+// no newer life of it was heard (rule O2).
+func (m *Machine) gone() bool {
+	return (m.peer.is == left || m.peer.is == fenced) && m.peer.newLife == 0
+}
 
 // peer is what was heard of the other node.
 type peer struct {
@@ -72,7 +79,7 @@ func older(a, b Beat) bool {
 func (m *Machine) absorbNewest(b Beat) {
 	p := &m.peer
 	m.noteGap(b)
-	if b.Incarnation != p.beat.Incarnation && p.is == left && p.newLife == 0 {
+	if m.gone() && (b.Incarnation != p.beat.Incarnation || p.is == fenced) {
 		p.newLife = m.now
 	}
 	// Whoever changed something waits until it was heard.
@@ -155,7 +162,7 @@ func (m *Machine) judgePeer() {
 	if p.beat.Seq == 0 {
 		return
 	}
-	if p.is != left || p.newLife != 0 {
+	if !m.gone() {
 		m.at(p.heardAt.Add(m.deadTime()))
 	}
 	switch fresh := m.silence() < m.deadTime(); {
@@ -179,7 +186,7 @@ func (m *Machine) judgeSilent() {
 	case p.is == up:
 		m.setPeer(down, Alarm, fmt.Sprintf("%s is down: silent on %s for %v (deadtime %v)",
 			m.cfg.Peer, m.allLinks(), round(m.silence()), m.deadTime()))
-	case p.is == left && p.newLife != 0:
+	case (p.is == left || p.is == fenced) && !m.gone():
 		m.setPeer(down, Alarm, fmt.Sprintf("%s came back and fell silent again", m.cfg.Peer))
 	}
 }
@@ -190,7 +197,7 @@ func (m *Machine) setPeer(is membership, level Level, words string) {
 		return
 	}
 	p.is, p.since = is, m.now
-	if is == left {
+	if is == left || is == fenced {
 		p.newLife = 0
 	}
 	for _, g := range m.groups {

@@ -51,7 +51,7 @@ const (
 	Monitor Action = "monitor"
 )
 
-// Cancel ends a running action; its Outcome still comes.
+// Cancel ends a running action or fence; its Outcome or Fenced still comes.
 type Cancel struct{ ID uint64 }
 
 // Probe asks the front whether anybody has an address of the group (rule S4):
@@ -66,7 +66,8 @@ type Probe struct {
 type Ping struct{ Interval time.Duration }
 
 // Fence ends the other node by its fence devices, level by level. It is
-// answered by a Fenced with the same Attempt, however long that takes.
+// answered by a Fenced with the same Attempt, however long that takes. A Cancel
+// with that number ends it, as it ends an action.
 type Fence struct{ Attempt uint64 }
 
 // Feed keeps the watchdog quiet for its time-out; the first one opens the device.

@@ -17,6 +17,7 @@ type pair struct {
 	queue []arrival
 	cut   map[string]bool // links that carry nothing
 	front bool            // the front network works
+	split bool            // it works, but not between the nodes
 	log   strings.Builder
 	all   bool // log beats too
 }
@@ -31,8 +32,12 @@ type side struct {
 	runs    map[string]bool // GROUP/RESOURCE
 	fails   map[string]Result
 	lease   map[string]SavedGroup
-	refuses bool // its kernel refuses to write leases
-	stopped bool // frozen: nothing is delivered
+	refuses bool            // its kernel refuses to write leases
+	blind   map[string]bool // ping nodes that do not answer it
+	asks    asking
+	fence   string // what its fence device does: "", "fail", "hang"
+	fed     Time   // the watchdog's last food; 0: it is not open
+	stopped bool   // frozen: nothing is delivered
 	held    []Input
 }
 
@@ -42,6 +47,14 @@ type arrival struct {
 	input Input
 }
 
+// asking is a node's turn to ask its ping nodes, an input of this world only.
+type asking struct {
+	every time.Duration
+	turn  int
+}
+
+func (asking) input() {}
+
 const pairDelay = Time(time.Millisecond)
 
 func newPair(cfg Config) *pair {
@@ -49,7 +62,7 @@ func newPair(cfg Config) *pair {
 	for _, names := range [][2]string{{"alpha", "beta"}, {"beta", "alpha"}} {
 		c := cfg
 		c.Self, c.Peer = names[0], names[1]
-		p.nodes[names[0]] = &side{name: names[0], cfg: c, runs: map[string]bool{}, fails: map[string]Result{}, lease: map[string]SavedGroup{}}
+		p.nodes[names[0]] = &side{name: names[0], cfg: c, runs: map[string]bool{}, fails: map[string]Result{}, blind: map[string]bool{}, lease: map[string]SavedGroup{}}
 		p.order = append(p.order, names[0])
 	}
 	return p
@@ -78,12 +91,17 @@ func (p *pair) kill(name string) { p.nodes[name].m = nil }
 
 func (p *pair) crash(name string) {
 	s := p.nodes[name]
+	s.stopped, s.held = false, nil
 	s.m, s.runs, s.lease = nil, map[string]bool{}, map[string]SavedGroup{}
 	s.disk.SameBoot = false
 }
 
 func (p *pair) step(s *side, in Input) {
 	if s.m == nil {
+		return
+	}
+	if turn, ok := in.(asking); ok {
+		p.ping(s, turn)
 		return
 	}
 	for _, o := range s.m.Step(p.now, in) {
@@ -95,6 +113,19 @@ func (p *pair) step(s *side, in Input) {
 	if again := s.m.Step(p.now, nil); len(again) > 0 {
 		panic(fmt.Sprintf("%s: a second step is not silent: %+v", s.name, again))
 	}
+}
+
+// ping asks the ping nodes, and again after the interval.
+func (p *pair) ping(s *side, turn asking) {
+	if turn != s.asks {
+		return
+	}
+	for i, name := range s.cfg.Pings {
+		if p.front && !s.blind[name] {
+			p.later(s, Pinged{Node: i, Sent: p.now}, pairDelay)
+		}
+	}
+	p.later(s, turn, Time(turn.every))
 }
 
 func (p *pair) later(to *side, in Input, after Time) {
@@ -143,14 +174,30 @@ func (p *pair) perform(s *side, o Output) {
 	case Probe:
 		p.note(s, "probe %s", o.Group)
 		in := Probed{Group: o.Group, Attempt: o.Attempt, Began: p.now, Evidence: true}
-		if p.front && p.answers(p.other(s), o.Group) {
+		if p.front && !p.split && p.answers(p.other(s), o.Group) {
 			in.MAC = "mac-" + s.cfg.Peer
 		}
 		p.later(s, in, 60*pairDelay)
 	case Announce:
-		if p.front {
+		if p.front && !p.split {
 			p.later(p.other(s), Sighted{Group: o.Group, MAC: "mac-" + s.name}, pairDelay)
 		}
+	case Ping:
+		p.note(s, "ping each %v", o.Interval)
+		s.asks = asking{o.Interval, s.asks.turn + 1}
+		p.later(s, s.asks, 0)
+	case Fence:
+		p.fence(s, o)
+	case Feed:
+		if s.fed == 0 {
+			p.note(s, "the watchdog runs")
+		}
+		s.fed = p.now
+	case Unleash:
+		p.note(s, "the watchdog is let go, %v after it was fed", p.now.Sub(s.fed))
+		s.fed = 0
+	case Cancel:
+		p.later(s, Fenced{Attempt: o.ID, Words: "it was told to stop"}, pairDelay)
 	case Save:
 		s.disk = o.Saved
 		s.disk.SameBoot = true
@@ -162,6 +209,21 @@ func (p *pair) perform(s *side, o Output) {
 		p.note(s, "exit clean=%v", o.Clean)
 		s.m = nil
 	}
+}
+
+// fence ends the other machine within half a second, or does not.
+func (p *pair) fence(s *side, o Fence) {
+	p.note(s, "fence %s", s.cfg.Peer)
+	in := Fenced{Attempt: o.Attempt, OK: s.fence != "fail", Words: "ipmi switched it off"}
+	switch s.fence {
+	case "hang":
+		return
+	case "fail":
+		in.Words = "ipmi does not answer"
+	default:
+		p.crash(s.cfg.Peer)
+	}
+	p.later(s, in, 500*pairDelay)
 }
 
 func ruleWords(rule string) string {
@@ -190,7 +252,7 @@ func (p *pair) entitle(s *side, o Entitle) {
 		p.note(s, "entitle %s fresh=%v quiet=%v revoked=%v", o.Group, o.Fresh, o.Quiet, o.Until == 0)
 	}
 	p.later(s, in, pairDelay/2)
-	if o.Announce && p.front && in.State == Granted {
+	if o.Announce && p.front && !p.split && in.State == Granted {
 		p.later(p.other(s), Sighted{Group: o.Group, MAC: "mac-" + s.name}, pairDelay)
 	}
 }

@@ -137,6 +137,8 @@ func (m *Machine) reasonToGo(g *group) string {
 		return fmt.Sprintf("it failed here %d times within %v", maxFailures, failureWindow)
 	case !m.carrier(g):
 		return "the interface of its address has no carrier"
+	case m.blind():
+		return fmt.Sprintf("%s reaches more ping nodes than %s", m.cfg.Peer, m.cfg.Self)
 	case m.failsBack(g):
 		return fmt.Sprintf("%s is its preferred node and is back (auto_failback on)", m.cfg.Peer)
 	}
@@ -155,7 +157,11 @@ func (m *Machine) failsBack(g *group) bool {
 
 // failbackAt is when the preferred node has proved itself.
 func (m *Machine) failbackAt(g *group) Time {
-	return max(m.peer.since, g.peerAble).Add(failbackPatience * m.cfg.DeadTime)
+	proved := max(m.peer.since, g.peerAble).Add(failbackPatience * m.cfg.DeadTime)
+	if m.pings.better != 0 {
+		proved = max(proved, m.pings.better.Add(sightRest))
+	}
+	return proved
 }
 
 // taken says that the peer took the group, whatever came of it. One that is quiet,
@@ -234,6 +240,10 @@ func (m *Machine) recover(g *group) {
 		return
 	case g.probe.answer != "":
 		m.enter(g, Stopping, Event{Level: Alarm, Rule: "O5", Words: fmt.Sprintf("%s stops on %s: its address is answered by %s", g.cfg.Name, m.cfg.Self, g.probe.answer)})
+		return
+	case !m.sees(0) && m.now >= giveUp:
+		m.enter(g, Stopping, Event{Level: Alarm, Rule: "O5", Words: fmt.Sprintf(
+			"%s stops on %s: %s is silent, and %s", g.cfg.Name, m.cfg.Self, m.cfg.Peer, m.unseenWords())})
 		return
 	case !g.probe.evidence && m.now >= giveUp && g.cfg.addressed():
 		m.fail(g, "nothing was heard on the front network: look at its cable and its switch port")

@@ -1,10 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Status is a deep copy of what the machine knows and intends.
@@ -13,7 +14,8 @@ func (m *Machine) Status() Status {
 		Cluster: m.cfg.Cluster, Self: m.cfg.Self, Incarnation: m.incarnation,
 		Standby: m.standby, Leaving: m.leaving.since != 0, Peer: m.peerStatus(), Stall: m.stalled,
 	}
-	s.Level, s.LevelWords = m.protection()
+	s.Level, s.LevelWords, s.Limits = m.cfg.Protection()
+	s.Pings, s.Fencing = m.pingStatus(), m.fenceStatus()
 	for i := range m.links {
 		s.Links = append(s.Links, m.linkStatus(i))
 	}
@@ -37,6 +39,8 @@ func (m *Machine) peerStatus() PeerStatus {
 		s.Words = fmt.Sprintf("up since %v, heard %v ago", round(m.now.Sub(p.since)), round(m.silence()))
 	case p.is == left:
 		s.Words = "left: everything was stopped there"
+	case p.is == fenced:
+		s.Words = "fenced: it is off until it is switched on again"
 	case !heard:
 		s.Words = fmt.Sprintf("not heard since lubdub started here %v ago", round(m.now.Sub(m.started)))
 	case m.silence() < m.deadTime():
@@ -100,7 +104,9 @@ func (m *Machine) owner(g *group) string {
 func (m *Machine) entitledWords(g *group) string {
 	switch _, rule := m.entitlement(g); rule {
 	case "O2":
-		return fmt.Sprintf("left: %s has stopped everything", m.cfg.Peer)
+		return map[membership]string{left: "left: " + m.cfg.Peer + " has stopped everything", fenced: "fenced: " + m.cfg.Peer + " is off"}[m.peer.is]
+	case "O3":
+		return fmt.Sprintf("seen: %s is not heard, but the ping nodes answer here", m.cfg.Peer)
 	case "O4":
 		return fmt.Sprintf("alone: %s is not heard; only the address probe guards against it", m.cfg.Peer)
 	}
@@ -113,7 +119,7 @@ func (m *Machine) next(g *group) []string {
 	case g.state.serves():
 		return m.nextServed(g)
 	case g.state == Stopped && m.peer.is == up && m.said(g).State.owns():
-		if words := m.unableWords(g); words != "" {
+		if words := cmp.Or(m.unableWords(g), m.blindWords()); words != "" {
 			return []string{fmt.Sprintf("if %s fails nobody takes it: %s", m.cfg.Peer, words)}
 		}
 		return []string{fmt.Sprintf("%s is ready to take it when %s fails", m.cfg.Self, m.cfg.Peer)}
@@ -125,10 +131,10 @@ func (m *Machine) next(g *group) []string {
 
 func (m *Machine) nextServed(g *group) []string {
 	var next []string
-	if m.peerCan(g) {
-		next = append(next, fmt.Sprintf("%s is ready to take it when %s fails", m.cfg.Peer, m.cfg.Self))
+	if why := m.orphanWords(g); why != "" {
+		next = append(next, fmt.Sprintf("nobody takes it when %s fails: %s", m.cfg.Self, why))
 	} else {
-		next = append(next, fmt.Sprintf("nobody takes it when %s fails: %s", m.cfg.Self, m.cannotWords(g)))
+		next = append(next, fmt.Sprintf("%s is ready to take it when %s fails", m.cfg.Peer, m.cfg.Self))
 	}
 	if g.cfg.Preferred != m.cfg.Peer {
 		return next
@@ -154,8 +160,8 @@ func (m *Machine) nextServed(g *group) []string {
 
 func (m *Machine) nextUnserved(g *group) []string {
 	var next []string
-	if g.refused != "" {
-		next = append(next, "it is not taken: "+g.refused)
+	if words := m.waitsFor(g); words != "" {
+		next = append(next, "it is not taken: "+words)
 	}
 	if words := m.unableWords(g); words != "" {
 		next = append(next, "it cannot run here: "+words)
@@ -169,6 +175,21 @@ func (m *Machine) nextUnserved(g *group) []string {
 		next = append(next, fmt.Sprintf("%s waits for %s for another %v", m.cfg.Self, m.cfg.Peer, round(m.aloneSince(g).Sub(m.now))))
 	}
 	return next
+}
+
+// waitsFor says what keeps this node from taking a group that nobody serves, now
+// that its peer is silent; empty: nothing but time.
+func (m *Machine) waitsFor(g *group) string {
+	silent := m.peer.is != up && !m.gone() && m.now >= m.aloneSince(g)
+	switch {
+	case g.refused != "":
+		return g.refused
+	case g.state != Stopped && g.state != Mute || !silent:
+		return ""
+	case !m.sees(m.yield()):
+		return m.unseenWords()
+	}
+	return m.fenceWords()
 }
 
 // unableWords says why this node cannot run the group; empty: it can.
@@ -196,6 +217,17 @@ func (m *Machine) unableWords(g *group) string {
 	}
 	if g.state == Stopping {
 		return stateWords[Stopping].means
+	}
+	return ""
+}
+
+// orphanWords says why nobody would take the group when this node fails; empty: the peer would.
+func (m *Machine) orphanWords(g *group) string {
+	if !m.peerCan(g) {
+		return m.cannotWords(g)
+	}
+	if b := &m.peer.beat; m.pinged() && b.Looked && bits.OnesCount32(b.Sight) <= len(m.sights)/2 {
+		return fmt.Sprintf("too few ping nodes answer %s (%d of %d; it needs more than half)", m.cfg.Peer, bits.OnesCount32(b.Sight), len(m.sights))
 	}
 	return ""
 }
@@ -230,23 +262,12 @@ func (m *Machine) peerWords() string {
 	switch m.peer.is {
 	case left:
 		return fmt.Sprintf("%s has left; start lubdub there", m.cfg.Peer)
+	case fenced:
+		return fmt.Sprintf("%s is fenced; switch it on again when it is mended", m.cfg.Peer)
 	case down:
 		return fmt.Sprintf("%s is down", m.cfg.Peer)
 	}
 	return fmt.Sprintf("%s was not heard yet", m.cfg.Peer)
-}
-
-// protection is the level of docs/protocol.md that this configuration has.
-func (m *Machine) protection() (level, words string) {
-	for _, g := range m.cfg.Groups {
-		if !g.addressed() {
-			return "L0", fmt.Sprintf("the dead time alone guards %s: it has no shared address to ask for", g.Name)
-		}
-	}
-	if m.cfg.NoLease && m.cfg.DeadTime < 3*time.Second {
-		return "L0", "the dead time alone guards the address: this kernel has no nftables, and its address life-time counts whole seconds"
-	}
-	return "L1", "the kernel ends the address with its owner, and the network is asked before it is taken; links and front cut at once between living nodes cannot be told from a dead peer"
 }
 
 // warnings are what an operator should mend.
@@ -267,18 +288,36 @@ func (m *Machine) warnings() []string {
 			w = append(w, fmt.Sprintf("link %s works in one direction only: %s; is the udp port open in its firewall?", s.Name, s.Reason))
 		}
 	}
+	w = append(w, m.sightWarnings()...)
 	for _, g := range m.groups {
+		if g.proxied != "" {
+			w = append(w, proxiedWords(g.proxied))
+		}
 		switch {
-		case g.refused != "":
-			w = append(w, fmt.Sprintf("%s is not taken: %s", g.cfg.Name, g.refused))
-		case g.state.owns() && g.drainEnd == 0 && !m.peerCan(g):
-			w = append(w, fmt.Sprintf("nobody takes %s when %s fails: %s", g.cfg.Name, m.cfg.Self, m.cannotWords(g)))
+		case m.waitsFor(g) != "":
+			w = append(w, fmt.Sprintf("%s is not taken: %s", g.cfg.Name, m.waitsFor(g)))
+		case g.state.owns() && g.drainEnd == 0 && m.orphanWords(g) != "":
+			w = append(w, fmt.Sprintf("nobody takes %s when %s fails: %s", g.cfg.Name, m.cfg.Self, m.orphanWords(g)))
 		}
 		for _, r := range g.resources {
 			if r.words != "" {
 				w = append(w, fmt.Sprintf("%s of %s failed: %s", r.cfg.Name, g.cfg.Name, r.words))
 			}
 		}
+	}
+	return w
+}
+
+// sightWarnings are about ping nodes and fence devices.
+func (m *Machine) sightWarnings() []string {
+	var w []string
+	for i, s := range m.sights {
+		if !s.up && m.looked() {
+			w = append(w, fmt.Sprintf("ping node %s does not answer %s", m.cfg.Pings[i], m.cfg.Self))
+		}
+	}
+	if f := &m.fence; m.cfg.Fencing && f.tested && !f.works {
+		w = append(w, "a fence device does not work: "+f.test)
 	}
 	return w
 }
@@ -301,8 +340,8 @@ func (m *Machine) groupSentence(g *group) string {
 	switch {
 	case owner == "" && g.state == Blocked:
 		return fmt.Sprintf("%s is BLOCKED on %s", g.cfg.Name, m.cfg.Self)
-	case owner == "" && g.refused != "":
-		return fmt.Sprintf("%s is not taken: %s", g.cfg.Name, g.refused)
+	case owner == "" && m.waitsFor(g) != "":
+		return fmt.Sprintf("%s is not taken: %s", g.cfg.Name, m.waitsFor(g))
 	case owner == "":
 		return fmt.Sprintf("%s runs nowhere as far as %s knows", g.cfg.Name, m.cfg.Self)
 	case state != Running:
@@ -317,15 +356,17 @@ func (m *Machine) peerSentence() string {
 	switch {
 	case m.peer.is == left:
 		return fmt.Sprintf("%s has left", m.cfg.Peer)
+	case m.peer.is == fenced:
+		return fmt.Sprintf("%s is fenced", m.cfg.Peer)
 	case m.peer.is != up:
 		return fmt.Sprintf("%s is %s", m.cfg.Peer, m.peer.is)
 	case m.peer.beat.Standby:
 		return fmt.Sprintf("%s is in standby", m.cfg.Peer)
 	case m.standby:
 		return fmt.Sprintf("%s is in standby", m.cfg.Self)
-	case slices.ContainsFunc(m.groups, func(g *group) bool { return m.owner(g) == m.cfg.Self && !m.peerCan(g) }):
+	case slices.ContainsFunc(m.groups, func(g *group) bool { return m.owner(g) == m.cfg.Self && m.orphanWords(g) != "" }):
 		return fmt.Sprintf("%s cannot take everything", m.cfg.Peer)
-	case slices.ContainsFunc(m.groups, func(g *group) bool { return m.owner(g) == m.cfg.Peer && !m.able(g) }):
+	case slices.ContainsFunc(m.groups, func(g *group) bool { return m.owner(g) == m.cfg.Peer && m.unableWords(g)+m.blindWords() != "" }):
 		return fmt.Sprintf("%s cannot take everything", m.cfg.Self)
 	}
 	return "the other node is ready to take over"

@@ -49,10 +49,14 @@ func (m *Machine) compose() Beat {
 		Cluster:     m.cfg.Cluster,
 		Node:        m.cfg.Self,
 		Incarnation: m.incarnation,
-		DeadTime:    m.cfg.DeadTime,
+		DeadTime:    m.advertised(),
+		Looked:      m.looked(),
 		Standby:     m.standby,
 		Left:        m.leaving.left,
 		Digests:     m.cfg.Digests,
+	}
+	if b.Looked {
+		b.Sight = m.vision()
 	}
 	if p.beat.Seq > 0 {
 		b.Echo = Echo{Incarnation: p.beat.Incarnation, Seq: p.beat.Seq, Sent: p.beat.Sent, Silence: m.silence()}
@@ -88,7 +92,7 @@ func (m *Machine) saidEpoch(g *group) uint64 {
 // sameContent says that two heartbeats differ in nothing that the other node acts upon.
 func sameContent(a, b Beat) bool {
 	return a.Incarnation == b.Incarnation && a.Standby == b.Standby && a.Left == b.Left &&
-		a.DeadTime == b.DeadTime && a.Echo.Incarnation == b.Echo.Incarnation &&
+		a.DeadTime == b.DeadTime && a.Sight == b.Sight && a.Looked == b.Looked && a.Echo.Incarnation == b.Echo.Incarnation &&
 		slices.Equal(a.Groups, b.Groups) && slices.Equal(a.Digests, b.Digests) && slices.Equal(a.MACs, b.MACs)
 }
 

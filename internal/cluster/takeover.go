@@ -33,7 +33,7 @@ const (
 	bySilence            // the peer is not heard: rules S1 to S6
 	byOffer              // the peer hands it over
 	byClaim              // the peer is asked: rule C1
-	byLeave              // the peer has left
+	byLeave              // the peer has left, or is fenced
 )
 
 // way finds how this node may become owner, from what the peer is and says.
@@ -44,7 +44,7 @@ func (m *Machine) way(g *group, said GroupBeat) way {
 		return byWaiting
 	case m.suspects(g):
 		return bySilence
-	case m.peer.is == left && m.peer.newLife == 0 && m.mayTry(g):
+	case m.gone() && m.mayTry(g):
 		return byLeave
 	case m.peer.is != up:
 		return byWaiting
@@ -71,10 +71,10 @@ func (m *Machine) acquire(g *group) {
 	switch {
 	case w == byOffer:
 		m.takeOffer(g, said)
-	case w == bySilence && g.intent && m.mayTake(g):
+	case w == bySilence && g.intent && m.mayTake(g) && m.fencedFor(g):
 		m.take(g, "S1, S3, S4, S6", fmt.Sprintf("%s is silent for %v and nobody answers for its address", m.cfg.Peer, round(m.silence())))
 	case w == byLeave && m.probed(g, m.now):
-		m.take(g, "O2", fmt.Sprintf("%s has left", m.cfg.Peer))
+		m.take(g, "O2", fmt.Sprintf("%s %s", m.cfg.Peer, map[membership]string{left: "has left", fenced: "is fenced"}[m.peer.is]))
 	case w == byClaim && m.stands(g, said) && (m.unasked(g) || m.probed(g, m.now)):
 		m.take(g, "C1", fmt.Sprintf("%s agrees", m.cfg.Peer))
 	}
@@ -118,7 +118,7 @@ func (m *Machine) setIntent(g *group, intent bool) {
 	if g.intent == intent {
 		return
 	}
-	g.intent, g.intentAt = intent, m.now
+	g.intent, g.intentAt, g.unfenced = intent, m.now, false
 	m.changed = true
 	if intent {
 		m.emit(Event{Kind: "group", Group: g.cfg.Name, Cause: m.peer.cause, Rule: "S3", Words: fmt.Sprintf(
@@ -139,13 +139,13 @@ func (m *Machine) intends(g *group) bool {
 		m.probed(g, m.now)
 		return false
 	}
-	return true
+	return m.sighted(g)
 }
 
 // suspects says that the peer's silence is about to count as its death: the
 // intent goes out within the dead time.
 func (m *Machine) suspects(g *group) bool {
-	if m.peer.is == left && m.peer.newLife == 0 {
+	if m.gone() {
 		return false
 	}
 	begins := m.aloneSince(g).Add(-m.intentLead())
@@ -170,11 +170,19 @@ func (m *Machine) intentLead() time.Duration {
 }
 
 // mayStartCold applies the policy for a node that has not seen its peer since it started.
-func (m *Machine) mayStartCold() bool { return m.coldWord || !m.cfg.StrictStart }
+func (m *Machine) mayStartCold() bool {
+	if m.cfg.StrictStart && m.cfg.Fencing && m.fence.tested && !m.fence.works {
+		return false // what cannot be fenced later is not started now
+	}
+	return m.coldWord || !m.cfg.StrictStart
+}
 
 // mayTake says that rules S1 to S6 hold.
 func (m *Machine) mayTake(g *group) bool {
 	ready := max(m.aloneSince(g), g.intentAt.Add(m.intentLead()))
+	if !m.sees(m.yield()) {
+		return false // the answers wake us
+	}
 	asked := m.probed(g, ready.Add(-probeTime))
 	if m.now < ready {
 		m.at(ready)
@@ -232,6 +240,9 @@ func (m *Machine) absorbProbed(in Probed) {
 	if m.cfg.TakeAnyway && m.isPeer(mac) {
 		mac = ""
 	}
+	if mac = m.believed(g, mac, in.Anything); g.proxied != "" {
+		in.Evidence = true // it answered: the front carries frames
+	}
 	p.foreign = in.Foreign != ""
 	p.clear = mac == "" && !p.foreign && in.Err == "" && m.evident(g, in) && m.unclaimed(g)
 	p.evidence = p.evidence || p.clear
@@ -273,7 +284,7 @@ func (m *Machine) evident(g *group, in Probed) bool {
 
 // speaks says that the peer's own word tells what it does.
 func (m *Machine) speaks() bool {
-	return m.peer.is == left && m.peer.newLife == 0 || m.peer.is == up && m.silence() < 2*m.cfg.Keepalive
+	return m.gone() || m.peer.is == up && m.silence() < 2*m.cfg.Keepalive
 }
 
 // unclaimed says that no other's announcement of the address was received
@@ -320,13 +331,14 @@ func (m *Machine) take(g *group, rule, why string) {
 		g.epoch = max(1, m.clock)
 	}
 	g.seen = g.epoch
-	g.alone = m.peer.is != up && m.peer.is != left
+	g.alone = m.peer.is != up && !m.gone() && m.unguarded()
 	g.adopted, g.offer, g.move, g.conflict = 0, false, handover{}, conflict{}
 	m.setClaim(g, false)
 	m.setIntent(g, false)
 	g.probe.clear, g.probe.foreign, g.probe.answer, g.probe.deafSince = false, false, "", 0
-	g.refused = ""
+	g.refused, g.blindSaid, g.lapse = "", false, false
 	g.wantUntil = 0
+	m.dog.now = true
 	m.enter(g, Starting, Event{Rule: rule, Cause: m.reason(g, rule),
 		Words: fmt.Sprintf("%s takes %s: %s", m.cfg.Self, g.cfg.Name, why)})
 }
@@ -345,4 +357,23 @@ func (m *Machine) takeOffer(g *group, said GroupBeat) {
 	g.probe.voidAt = 0
 	g.drains = said.State == Quiet && g.state == Stopped
 	m.take(g, "M1", fmt.Sprintf("%s hands it over", m.cfg.Peer))
+}
+
+// believed is who has the address: an answer of a station that answers for
+// whatever it is asked says nothing (proxy ARP), and rule S4 is off. That is said once.
+func (m *Machine) believed(g *group, mac string, anything bool) string {
+	if !anything || mac == "" || m.isPeer(mac) {
+		g.proxied = ""
+		return mac
+	}
+	if g.proxied != mac {
+		g.proxied = mac
+		m.emit(Event{Kind: "group", Level: Alarm, Group: g.cfg.Name, Cause: g.cause, Rule: "S4", Words: fmt.Sprintf(
+			"%s, for it answers for addresses that nobody has: the network cannot tell whether the address of %s is taken", proxiedWords(mac), g.cfg.Name)})
+	}
+	return ""
+}
+
+func proxiedWords(mac string) string {
+	return fmt.Sprintf("the answers of the machine with hardware address %s are not believed (proxy ARP)", mac)
 }

@@ -100,6 +100,14 @@ func configure(t *testing.T, cfg *Config, words []string) {
 			cfg.Links = cfg.Links[:1]
 		case "strict":
 			cfg.StrictStart = true
+		case "keep":
+			cfg.KeepIsolated = true
+		case "fencing":
+			cfg.Fencing, cfg.FenceDelay = true, 5*time.Second
+		case "watchdog":
+			cfg.Watchdog = time.Second
+		case "ping":
+			cfg.Pings, cfg.DeadPing = append(cfg.Pings, fmt.Sprintf("gateway%d", len(cfg.Pings)+1)), cfg.DeadTime
 		default:
 			t.Fatalf("config %q is unknown", w)
 		}
@@ -124,7 +132,9 @@ func command(t *testing.T, p *pair, w []string) {
 		p.cut[strings.Join(w[1:], " ")] = true
 	case "heal":
 		p.cut = map[string]bool{}
-		p.front = true
+		p.front, p.split = true, false
+	case "cut-front-between":
+		p.split = true
 	case "cut-front":
 		p.front = false
 	case "die":
@@ -134,6 +144,14 @@ func command(t *testing.T, p *pair, w []string) {
 	case "mend":
 		p.nodes[w[1]].fails = map[string]Result{}
 		p.nodes[w[1]].refuses = false
+	case "blind":
+		p.nodes[w[1]].blind[w[2]] = true
+	case "see":
+		p.nodes[w[1]].blind = map[string]bool{}
+	case "fence":
+		p.nodes[w[1]].fence = w[2]
+	case "confirm-fence":
+		order(Command{Verb: FenceConfirm, Node: w[2]})
 	case "refuse":
 		p.nodes[w[1]].refuses = true
 	case "beats":
@@ -157,6 +175,9 @@ func command(t *testing.T, p *pair, w []string) {
 		}
 		for _, w := range st.Warnings {
 			fmt.Fprintf(&p.log, "  warning: %s\n", w)
+		}
+		if f := st.Fencing.Words; f != "" {
+			fmt.Fprintf(&p.log, "  fencing: %s\n", f)
 		}
 	case "pass":
 		d, err := time.ParseDuration(w[1])

@@ -9,8 +9,6 @@ import (
 // fencing is how far the other node's end by a fence device has come (rule S5).
 type fencing struct {
 	since   Time   // since when a group waits for it; 0: none does
-	life    uint64 // the peer's newest heartbeat then
-	seq     uint64
 	attempt uint64 // the newest; it runs while running
 	running bool
 	ending  bool   // it was cancelled
@@ -30,22 +28,25 @@ const (
 	maxFencePause = time.Minute
 )
 
-// fencedFor says that rule S5 holds: there is no fence device to ask. Where
-// there is one the peer has to be fenced first, since every other rule holds;
-// then it is gone, and the group is taken as from a node that left.
-func (m *Machine) fencedFor(g *group) bool {
-	if !m.cfg.Fencing {
-		return true
-	}
-	g.unfenced = true
+// demandFence asks for the peer's end by the fence device (rule S5). When that is
+// done the peer is gone, and the group is taken as from a node that left.
+func (m *Machine) demandFence(g *group, w way) {
+	g.unfenced = m.needsFence(g, w)
 	f := &m.fence
-	if f.since == 0 {
-		f.since, f.life, f.seq, f.next = m.now, m.peer.beat.Incarnation, m.peer.beat.Seq, m.now.Add(m.fenceDelay())
+	if g.unfenced && f.since == 0 {
+		f.since, f.next = m.now, m.now.Add(m.fenceDelay())
 		m.changed = true
 		g.cause = m.emit(Event{Kind: "fence", Level: Warning, Group: g.cfg.Name, Cause: m.peer.cause, Rule: "S5", Words: fmt.Sprintf(
 			"%s has to be fenced before %s may take %s%s", m.cfg.Peer, m.cfg.Self, g.cfg.Name, m.delayWords())})
 	}
-	return false
+}
+
+// needsFence says that the group could be had if the peer were off: every other
+// rule holds, or held a moment ago and nothing spoke against it since; or the
+// peer could not stop it, and it is served nowhere.
+func (m *Machine) needsFence(g *group, w way) bool {
+	stuck := m.peer.is == up && m.said(g).State == Blocked && g.state == Stopped && m.mayTry(g)
+	return m.cfg.Fencing && (stuck || w == bySilence && g.intent && (m.mayTake(g) || g.unfenced))
 }
 
 // fenceDelay lets one of two nodes shoot first when both have something to lose:
@@ -116,9 +117,6 @@ func (m *Machine) absorbFenced(in Fenced) {
 	}
 	f.running = false
 	switch {
-	case in.OK && m.heardSince(f.life, f.seq):
-		m.emit(Event{Kind: "fence", Level: Alarm, Node: m.cfg.Peer, Rule: "S5", Words: fmt.Sprintf(
-			"the fence device says that %s is off (%s), but %s was heard meanwhile", m.cfg.Peer, in.Words, m.cfg.Peer)})
 	case in.OK:
 		m.setFenced(in.Words)
 	case f.ending:
@@ -134,11 +132,6 @@ func (m *Machine) absorbFenced(in Fenced) {
 			"%s was not fenced: %s; tried again in %v; when you know that it is off: lubdub fence confirm %s",
 			m.cfg.Peer, in.Words, round(f.next.Sub(m.now)), m.cfg.Peer)})
 	}
-}
-
-// heardSince says that the peer sent a heartbeat after the given one.
-func (m *Machine) heardSince(life, seq uint64) bool {
-	return older(Beat{Incarnation: life, Seq: seq}, m.peer.beat)
 }
 
 // setFenced takes note that the peer is off.

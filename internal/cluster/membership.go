@@ -79,8 +79,13 @@ func older(a, b Beat) bool {
 func (m *Machine) absorbNewest(b Beat) {
 	p := &m.peer
 	m.noteGap(b)
-	if m.gone() && (b.Incarnation != p.beat.Incarnation || p.is == fenced) {
+	again := b.Incarnation == p.beat.Incarnation
+	if m.gone() && (!again || p.is == fenced) {
 		p.newLife = m.now
+		if again {
+			m.emit(Event{Kind: "fence", Level: Alarm, Node: m.cfg.Peer, Rule: "S5", Words: fmt.Sprintf(
+				"%s counted as off, but it is heard: look at the fence device", m.cfg.Peer)})
+		}
 	}
 	// Whoever changed something waits until it was heard.
 	m.answer = m.answer || !sameContent(b, p.beat)
@@ -166,6 +171,7 @@ func (m *Machine) judgePeer() {
 		m.at(p.heardAt.Add(m.deadTime()))
 	}
 	switch fresh := m.silence() < m.deadTime(); {
+	case p.is == fenced && m.gone():
 	case !fresh:
 		m.judgeSilent()
 	case p.echoes && p.beat.Left:

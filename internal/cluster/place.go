@@ -41,6 +41,7 @@ func (m *Machine) place(g *group) {
 	if g.state != Stopped && g.state != Quiet && g.state != Mute {
 		m.setClaim(g, false)
 		m.setIntent(g, false)
+		g.unfenced = false
 	}
 }
 

@@ -68,10 +68,11 @@ func (m *Machine) acquire(g *group) {
 	w := m.way(g, said)
 	m.setClaim(g, w == byClaim)
 	m.setIntent(g, w == bySilence && m.intends(g))
+	m.demandFence(g, w)
 	switch {
 	case w == byOffer:
 		m.takeOffer(g, said)
-	case w == bySilence && g.intent && m.mayTake(g) && m.fencedFor(g):
+	case w == bySilence && g.intent && !m.cfg.Fencing && m.mayTake(g):
 		m.take(g, "S1, S3, S4, S6", fmt.Sprintf("%s is silent for %v and nobody answers for its address", m.cfg.Peer, round(m.silence())))
 	case w == byLeave && m.probed(g, m.now):
 		m.take(g, "O2", fmt.Sprintf("%s %s", m.cfg.Peer, map[membership]string{left: "has left", fenced: "is fenced"}[m.peer.is]))
@@ -118,7 +119,7 @@ func (m *Machine) setIntent(g *group, intent bool) {
 	if g.intent == intent {
 		return
 	}
-	g.intent, g.intentAt, g.unfenced = intent, m.now, false
+	g.intent, g.intentAt = intent, m.now
 	m.changed = true
 	if intent {
 		m.emit(Event{Kind: "group", Group: g.cfg.Name, Cause: m.peer.cause, Rule: "S3", Words: fmt.Sprintf(

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"lubdub/internal/agent"
-	"lubdub/internal/cluster"
 	"lubdub/internal/config"
 )
 
@@ -17,7 +17,9 @@ type checked struct {
 	Good     bool
 	Summary  string
 	Problems []found
-	Live     []string `json:",omitempty"` // what the machine and the network say
+	// Protection is what guards the shared addresses, and what that does not survive.
+	Protection *protection `json:",omitempty"`
+	Live       []string    `json:",omitempty"` // what the machine and the network say
 }
 
 // found is one problem. One that the files themselves do not show has no line.
@@ -27,6 +29,12 @@ type found struct {
 	Line, Column int `json:",omitempty"`
 	Words        string
 	Remedy       string `json:",omitempty"`
+}
+
+// protection is a level of docs/protocol.md in words.
+type protection struct {
+	Level, Words string
+	Limits       []string
 }
 
 func checkCommand(w world) *cobra.Command {
@@ -110,9 +118,11 @@ func (c *checked) conclude(loaded *config.Loaded) {
 		return
 	}
 	cfg := loaded.Config
-	level := cluster.New(cfg, cluster.Saved{}, 0).Status().Level
+	p := &protection{}
+	p.Level, p.Words, p.Limits = cfg.Protection()
+	c.Protection = p
 	c.Summary = fmt.Sprintf("configuration is good: %s, %s, %s; protection %s", number(len(loaded.Nodes), "node"),
-		number(len(cfg.Groups), "group"), number(len(cfg.Links), "link"), level)
+		number(len(cfg.Groups), "group"), number(len(cfg.Links), "link"), p.Level)
 	if warnings > 0 {
 		c.Summary += "; " + number(warnings, "warning")
 	}
@@ -160,6 +170,24 @@ func (c *checked) print(out io.Writer, problems config.Problems) error {
 			return err
 		}
 	}
+	if p := c.Protection; p != nil {
+		if err := p.print(out); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintln(out, c.Summary)
+	return err
+}
+
+// print says what guards the addresses, and below it what that does not survive.
+func (p *protection) print(out io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "protection %s: %s; it does not survive:\n", p.Level, p.Words)
+	for _, l := range p.Limits {
+		for i, line := range wrap(l, pageWidth-4) {
+			fmt.Fprintf(&b, "  %s %s\n", map[bool]string{true: "-", false: " "}[i == 0], line)
+		}
+	}
+	_, err := io.WriteString(out, b.String())
 	return err
 }

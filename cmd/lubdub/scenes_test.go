@@ -116,7 +116,9 @@ func calm() scene {
 	s.Status = cluster.Status{
 		Sentence: "web runs on alpha (preferred); the other node is ready to take over; both links up",
 		Cluster:  "linux-ha", Self: "alpha", Incarnation: life, Level: "L1",
-		LevelWords: "the kernel ends the address with its owner, and the network is asked before it is taken; links and front cut at once between living nodes cannot be told from a dead peer",
+		LevelWords: "the kernel ends the address with its owner, and the network is asked before it is taken",
+		Limits: []string{"links and front network cut at once while both nodes live: each serves its own side; when they meet again one is silent within a heartbeat",
+			"a machine that is paused as a whole (a suspended or migrated guest): it may answer for about a keepalive after it wakes"},
 		Peer:       cluster.PeerStatus{Name: "beta", Membership: "up", Words: "up since 1h14m, heard 120ms ago", Silence: 120 * time.Millisecond, Since: bootAgo(74 * time.Minute)},
 		Links: []cluster.LinkStatus{
 			{Name: "bcast eth1", Up: true, Peer: true, Last: 120 * time.Millisecond},

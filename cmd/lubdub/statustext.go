@@ -17,11 +17,14 @@ func (p paint) status(s api.Status) string {
 	p.columns(&out, "  ", [][]cell{p.selfRow(s), p.peerRow(s)})
 	p.title(&out, "Links")
 	p.columns(&out, "  ", linkRows(s.Links))
+	if len(s.Pings) > 0 {
+		p.title(&out, "Ping nodes")
+		p.columns(&out, "  ", pingRows(s.Pings, s.Self, s.Peer.Name))
+	}
 	for _, g := range s.Groups {
 		p.group(&out, s, g)
 	}
-	p.title(&out, "Protection")
-	p.columns(&out, "  ", [][]cell{{{plain, s.Level}, {plain, s.LevelWords}}})
+	p.protection(&out, s)
 	if len(s.Warnings) > 0 {
 		p.title(&out, "To mend")
 		var rows [][]cell
@@ -31,6 +34,51 @@ func (p paint) status(s api.Status) string {
 		p.columns(&out, "  ", rows)
 	}
 	return out.String()
+}
+
+// protection writes what guards the addresses, what that does not survive, and
+// how the fence devices stand.
+func (p paint) protection(out *strings.Builder, s api.Status) {
+	p.title(out, "Protection")
+	rows := [][]cell{{{plain, s.Level}, {plain, s.LevelWords}}}
+	for _, l := range s.Limits {
+		rows = append(rows, []cell{{}, {faint, "does not survive: " + l}})
+	}
+	if f := s.Fencing; f.Configured {
+		words, colour := "no self-test was made yet", plain
+		switch {
+		case f.Tested && f.Works:
+			words, colour = f.TestWords, green
+		case f.Tested:
+			words, colour = f.TestWords, red
+		}
+		rows = append(rows, []cell{{plain, "fence"}, {colour, words}})
+		if f.Words != "" {
+			rows = append(rows, []cell{{}, {yellow, f.Words}})
+		}
+	}
+	p.columns(out, "  ", rows)
+}
+
+func pingRows(pings []cluster.PingStatus, self, peer string) [][]cell {
+	var rows [][]cell
+	for _, n := range pings {
+		seen := cell{green, "answers both"}
+		switch {
+		case !n.Up && !n.Peer:
+			seen = cell{red, "dead"}
+		case !n.Up:
+			seen = cell{yellow, "answers " + peer + " only"}
+		case !n.Peer:
+			seen = cell{yellow, "answers " + self + " only, as far as known"}
+		}
+		words := "last answer here " + age(n.Last) + " ago"
+		if n.Last < 0 {
+			words = "no answer here yet"
+		}
+		rows = append(rows, []cell{{plain, n.Name}, seen, {plain, words}})
+	}
+	return rows
 }
 
 func (p paint) title(out *strings.Builder, text string) {

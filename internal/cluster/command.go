@@ -39,7 +39,7 @@ func (m *Machine) absorbCommand(in Command) {
 	default:
 		words = fmt.Sprintf("there is no order %q", in.Verb)
 	}
-	m.do(Reply{ID: in.ID, OK: ok, Words: words})
+	m.replies = append(m.replies, Reply{ID: in.ID, OK: ok, Words: words})
 }
 
 func (m *Machine) goStandby(in Command) (string, bool) {

@@ -26,8 +26,9 @@ type Machine struct {
 	coldWord    bool // policy coldstart strict: the peer was up, or the operator said go
 
 	out     []Output
-	changed bool // a decision changed a fact: decide again
-	wake    Time // the earliest moment at which a fact changes by itself
+	replies []Output // said last: what the answer promises is to be saved first
+	changed bool     // a decision changed a fact: decide again
+	wake    Time     // the earliest moment at which a fact changes by itself
 	events  uint64
 	actions uint64
 	probes  uint64
@@ -121,8 +122,8 @@ func (m *Machine) Step(now Time, in Input) []Output {
 	m.decide()
 	m.feed()
 	m.speak()
-	out := m.out
-	m.out = nil
+	out := append(m.out, m.replies...)
+	m.out, m.replies = nil, nil
 	return out
 }
 

@@ -82,7 +82,7 @@ type Announce struct{ Group string }
 // Save writes what must outlive the daemon, beside the loop; the newest wins.
 type Save struct{ Saved Saved }
 
-// Reply answers a Command.
+// Reply answers a Command, when what was saved before it is written.
 type Reply struct {
 	ID    uint64
 	OK    bool

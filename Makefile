@@ -6,6 +6,8 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 
 SCHEDULES ?= 10000
 FUZZTIME  ?= 20s
+MINUTES   ?= 2
+SEED      ?= 1
 
 # staticcheck runs at this version, out of the module cache; it is in no module file of ours.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -17,12 +19,15 @@ BUILDVCS = $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false
 NEED_DEMO = nftables:nft
 NEED_TEST = $(NEED_DEMO) gcc:gcc libc6-dev:/usr/include/stdlib.h git:git patch:patch iproute2:ip procps:ps \
 	tcpdump:tcpdump tshark:tshark arping:arping curl:curl openssl:openssl \
-	apache2:/usr/sbin/apache2 resource-agents:/usr/lib/ocf/resource.d/heartbeat/apache heartbeat:/usr/libexec/heartbeat/heartbeat
+	apache2:/usr/sbin/apache2 resource-agents:/usr/lib/ocf/resource.d/heartbeat/apache heartbeat:/usr/libexec/heartbeat/heartbeat \
+	fence-agents:/usr/sbin/fence_dummy cluster-glue:/usr/sbin/stonith
 NEED_BENCH = $(NEED_TEST) keepalived:/usr/sbin/keepalived
 
+NEED_WATCHDOG = qemu-system-x86:qemu-system-x86_64
+
 .DEFAULT_GOAL = build
-.PHONY: build demo test check bench install clean \
-	format vet staticcheck tidy house unit sim mutants fuzz stories cross
+.PHONY: build demo test check bench watchdog install clean \
+	format vet staticcheck tidy house unit sim mutants fuzz stories chaos cross
 
 build:
 	CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -ldflags "-s -w" -o bin/lubdub ./cmd/lubdub
@@ -33,7 +38,7 @@ demo:
 	@bin/lubdub demo
 
 # The stages of make test, in this order; each is a target of its own.
-STAGES = format vet staticcheck tidy house unit sim mutants fuzz stories cross
+STAGES = format vet staticcheck tidy house unit sim mutants fuzz stories chaos cross
 
 test: FUZZTIME = 5s
 test:
@@ -73,6 +78,11 @@ fuzz:
 stories:
 	go test -count=1 -timeout=20m ./test/...
 
+# Faults to real processes, for MINUTES nights of about a minute each, from SEED on.
+chaos:
+	@if [ "$$(id -u)" = 0 ]; then set -x; go run ./bench chaos -minutes $(MINUTES) -seed $(SEED); \
+	else echo "chaos: skipped: its judge captures packets, which needs root"; fi
+
 # 32 bits and another byte layout: programs and tests must at least compile.
 cross:
 	GOARCH=386 CGO_ENABLED=0 go vet ./...
@@ -83,6 +93,11 @@ cross:
 bench:
 	@build/need.sh $(NEED_BENCH)
 	go run ./bench
+
+# Not a stage of make test: it downloads a kernel of 70 MB and boots some ten guests.
+watchdog:
+	@build/need.sh $(NEED_WATCHDOG)
+	build/watchdog.sh
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d

@@ -50,6 +50,7 @@ func house() []room {
 		{"wire", 1, "", "a codec is tested with bytes alone"},
 		{"link", 1, "", "a link carries datagrams; it does not know what a node, a group or a heartbeat is"},
 		{"vip", 1, "", "an address is judged against the kernel; it does not know what a node, a group or a heartbeat is"},
+		{"ping", 1, "", "a neighbour is asked whether it is there; what that means for a node or a group is for the core"},
 		{"lab", 1, "", "what judges the program shares no code with it"},
 		{"cluster", 2, "wire", "the core decides from values alone, so that a whole cluster runs in one test"},
 		{"config", 3, "cluster", "configuration is text in, values out"},
@@ -57,7 +58,7 @@ func house() []room {
 		{"agent", 3, "cluster vip", "an agent carries out what the core wants, and the built-in one is an address"},
 		{"sim", 3, "cluster wire", "the virtual world plays every edge itself"},
 		{"proxy", 4, "api config", "the reverse proxy is a process of its own without privileges: no daemon, agent, vip or link in it"},
-		{"daemon", 4, "agent api cluster config link vip wire", "the only place where the core and the edges meet"},
+		{"daemon", 4, "agent api cluster config link ping vip wire", "the only place where the core and the edges meet"},
 		{"demo", 4, "api lab", "the demo shows the program from outside: it runs it and asks it, and judges by what a client sees"},
 		{"cmd/lubdub", 5, "agent api cluster config daemon demo lab proxy vip wire", "the commands put everything together; the simulator is for tests"},
 		{"bench", 5, "cluster lab", "what is compared is measured from outside; the core alone is fed beats, to see its heap"},
@@ -104,7 +105,7 @@ func bans() []ban {
 			why: "state has one owner, a goroutine; the others get copies",
 		},
 		{
-			rooms: "wire link vip cluster config api agent sim proxy daemon cmd/lubdub", names: "time.Sleep()",
+			rooms: "wire link vip ping cluster config api agent sim proxy daemon cmd/lubdub", names: "time.Sleep()",
 			why: "a sleep is a guess, and cannot be ended: wait for the thing itself",
 		},
 	}

@@ -58,7 +58,7 @@ func TestInto(t *testing.T) {
 		if err := os.WriteFile(path, []byte(test.page), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := into(path, "\nnew\n")
+		err := into(path, beginMark, endMark, "\nnew\n")
 		if test.want == "" {
 			if err == nil || !strings.Contains(err.Error(), "lacks the lines") {
 				t.Errorf("%s: got %v, want what the page lacks", test.name, err)

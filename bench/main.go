@@ -23,7 +23,11 @@ func main() {
 		os.Exit(1)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
+	do, args := run, os.Args[1:]
+	if len(args) > 0 && args[0] == "chaos" {
+		do, args = chaos, args[1:]
+	}
+	err := do(ctx, args)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -65,24 +69,11 @@ func run(ctx context.Context, args []string) error {
 	if w.reps < 1 {
 		return errors.New("-reps: want at least 1")
 	}
-	if w.dir == "" {
-		dir, err := os.MkdirTemp("", "lubdub-bench-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		w.dir = dir
-	}
-	if w.binary == "" {
-		w.binary = filepath.Join(w.dir, "lubdub")
-		if err := build(ctx, w.binary); err != nil {
-			return err
-		}
-	}
-	var err error
-	if w.binary, err = filepath.Abs(w.binary); err != nil {
+	done, err := w.settle(ctx)
+	if err != nil {
 		return err
 	}
+	defer done()
 	if w.page == "" {
 		return w.measure(ctx)
 	}
@@ -91,7 +82,30 @@ func run(ctx context.Context, args []string) error {
 	if err := w.measure(ctx); err != nil {
 		return err
 	}
-	return into(w.page, text.String())
+	return into(w.page, beginMark, endMark, text.String())
+}
+
+// settle sees to it that there is a directory and a binary, and returns what removes the directory if it is ours.
+func (w *wishes) settle(ctx context.Context) (done func(), err error) {
+	done = func() {}
+	if w.dir == "" {
+		if w.dir, err = os.MkdirTemp("", "lubdub-bench-"); err != nil {
+			return done, err
+		}
+		done = func() { os.RemoveAll(w.dir) }
+	}
+	err = os.MkdirAll(w.dir, 0o755)
+	if w.binary == "" && err == nil {
+		w.binary = filepath.Join(w.dir, "lubdub")
+		err = build(ctx, w.binary)
+	}
+	if err == nil {
+		w.binary, err = filepath.Abs(w.binary)
+	}
+	if err != nil {
+		done()
+	}
+	return done, err
 }
 
 // build makes the binary as it is shipped: static.

@@ -24,6 +24,9 @@ var (
 const programVariable = "LUBDUB_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if os.Getpid() == 1 && os.Getenv(storyVariable) != "" {
+		beInit()
+	}
 	lab.Child()
 	os.Exit(tellAll(m))
 }

@@ -53,6 +53,9 @@ func (w world) askMissing(a *wishes) error {
 	if len(a.service) == 0 {
 		a.service = q.list("What runs behind it, as apache::/etc/apache2/apache2.conf (empty: the address alone)", none)
 	}
+	if len(a.pings) == 0 {
+		a.pings = q.list("A third machine that both nodes can ping, as the router (empty: none)", none)
+	}
 	return q.err
 }
 

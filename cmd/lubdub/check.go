@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ type checked struct {
 	Problems []found
 	// Protection is what guards the shared addresses, and what that does not survive.
 	Protection *protection `json:",omitempty"`
+	Fences     []string    `json:",omitempty"` // the fence devices there are
 	Live       []string    `json:",omitempty"` // what the machine and the network say
 }
 
@@ -53,6 +55,9 @@ or a resource could not run here.
 				return err
 			}
 			report := examine(loaded, problems)
+			if loaded != nil {
+				report.fences(cmd.Context(), loaded)
+			}
 			if live && loaded != nil {
 				w.lookAround(cmd.Context(), runtime, loaded, &report)
 			}
@@ -165,7 +170,7 @@ func (c *checked) print(out io.Writer, problems config.Problems) error {
 			return err
 		}
 	}
-	for _, l := range c.Live {
+	for _, l := range append(slices.Clone(c.Fences), c.Live...) {
 		if _, err := fmt.Fprintln(out, l); err != nil {
 			return err
 		}

@@ -20,19 +20,19 @@ const secretBytes = 20
 
 // wishes are the answers as they are typed, by flag or when asked.
 type wishes struct {
-	nodes, links, service []string
-	address               string
-	heartbeat, failback   bool
-	dir                   string
-	force                 bool
+	nodes, links, service, pings []string
+	address                      string
+	heartbeat, failback          bool
+	dir                          string
+	force                        bool
 }
 
 func initCommand(w world) *cobra.Command {
 	var a wishes
 	c := &cobra.Command{
 		Use: "init", Short: "Write the three files, with a new secret", Args: cobra.NoArgs,
-		Long: `Init asks for the two nodes, the links between them, the shared address and what runs behind it,
-and writes ha.cf, haresources and authkeys. What a flag says is not asked. It overwrites nothing
+		Long: `Init asks for the two nodes, the links between them, the shared address, what runs behind it and a
+third machine that both nodes can ping, and writes ha.cf, haresources and authkeys. What a flag says is not asked. It overwrites nothing
 without --force.`,
 		Example: `  lubdub init
   lubdub init --nodes alpha,beta --link "bcast eth1" --link "bcast eth0" \
@@ -44,6 +44,7 @@ without --force.`,
 	f.StringArrayVar(&a.links, "link", nil, `a path between the nodes, as "bcast eth1" or "ucast eth0 192.0.2.12"; two on different cables`)
 	f.StringVar(&a.address, "address", "", "the shared address: IP, IP/BITS or IP/BITS/INTERFACE")
 	f.StringArrayVar(&a.service, "service", nil, "what runs behind the address, as a word of haresources")
+	f.StringArrayVar(&a.pings, "ping", nil, "a third machine that both nodes can ask, such as the router: its address")
 	f.BoolVar(&a.heartbeat, "heartbeat-peer", false, "the other node runs Heartbeat: sign with sha1")
 	f.BoolVar(&a.failback, "failback", false, "the service returns to the preferred node")
 	f.StringVarP(&a.dir, "dir", "d", w.ConfigDir, "where to write")
@@ -149,7 +150,7 @@ Next:
 
 // answers turns what was typed into values.
 func (a wishes) answers(random io.Reader) (config.Answers, error) {
-	out := config.Answers{Address: a.address, Service: a.service, HeartbeatPeer: a.heartbeat, AutoFailback: a.failback,
+	out := config.Answers{Address: a.address, Service: a.service, Pings: a.pings, HeartbeatPeer: a.heartbeat, AutoFailback: a.failback,
 		Random: make([]byte, secretBytes)}
 	if len(a.nodes) != len(out.Nodes) {
 		return out, misuse("two nodes make a cluster; there are %d: write --nodes alpha,beta", len(a.nodes))

@@ -46,7 +46,7 @@ func (o *order) dryFlag(c *cobra.Command) {
 // give gives the order, and prints what became of it.
 func (o *order) give(ctx context.Context) error {
 	daemon := o.asker(o.runtime)
-	if o.Node != "" && o.Verb != cluster.Move {
+	if o.Node != "" && o.Verb != cluster.Move && o.Verb != cluster.FenceConfirm {
 		if err := o.mustBeHere(ctx, daemon); err != nil {
 			return err
 		}

@@ -119,7 +119,7 @@ func calm() scene {
 		LevelWords: "the kernel ends the address with its owner, and the network is asked before it is taken",
 		Limits: []string{"links and front network cut at once while both nodes live: each serves its own side; when they meet again one is silent within a heartbeat",
 			"a machine that is paused as a whole (a suspended or migrated guest): it may answer for about a keepalive after it wakes"},
-		Peer:       cluster.PeerStatus{Name: "beta", Membership: "up", Words: "up since 1h14m, heard 120ms ago", Silence: 120 * time.Millisecond, Since: bootAgo(74 * time.Minute)},
+		Peer: cluster.PeerStatus{Name: "beta", Membership: "up", Words: "up since 1h14m, heard 120ms ago", Silence: 120 * time.Millisecond, Since: bootAgo(74 * time.Minute)},
 		Links: []cluster.LinkStatus{
 			{Name: "bcast eth1", Up: true, Peer: true, Last: 120 * time.Millisecond},
 			{Name: "bcast eth0", Up: true, Peer: true, Last: 121 * time.Millisecond},
@@ -187,7 +187,7 @@ func alphaDied() scene {
 		{ID: id(4), Time: ago(190 * time.Second), Level: cluster.Alarm, Kind: "membership", Node: "alpha", Words: "alpha is down: silent on all links (bcast eth1, bcast eth0) for 2s (deadtime 2s)"},
 		{ID: id(5), Cause: id(4), Time: ago(190 * time.Second), Level: cluster.Info, Kind: "group", Group: "web", Node: "beta", Words: "beta takes web: alpha is silent for 2s and nobody answers for its address", Rule: "S1-S6"},
 		{ID: id(6), Cause: id(5), Time: ago(189 * time.Second), Level: cluster.Info, Kind: "group", Group: "web", Node: "beta", Words: "web is served by beta"},
-	}}
+	}, answers: map[cluster.Verb]api.Answer{cluster.FenceConfirm: {OK: true, Words: "alpha would count as off"}}}
 }
 
 // httpdBroken: seen from alpha, where httpd does not start; beta serves.

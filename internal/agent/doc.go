@@ -24,6 +24,12 @@
 // When the time is over the whole process group is ended. What left the group, as a daemon does, is not: to stop that
 // is what the stop action is for.
 //
+// Another kind of agent ends a node: see [FenceDevice], [Fence] and [TestFence].
+//
+//	fence_NAME, /PATH   an agent of fence-agents: options on its input, the state read back after off
+//	stonith:TYPE        a plug-in of cluster-glue, run by its program stonith
+//	meatware            a person: no attempt succeeds, only that person's word to the daemon does
+//
 // Root runs only what root alone can change. Before each action the path of the agent is walked from the root
 // directory, links resolved, and its interpreter's as well; see [Runner.Check] for asking without running.
 //

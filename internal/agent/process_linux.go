@@ -33,7 +33,8 @@ const (
 type command struct {
 	argv  []string
 	env   []string
-	split bool // keep standard output apart
+	split bool   // keep standard output apart
+	input string // what it reads, at most [maxInput]; empty: nothing
 	grace time.Duration
 }
 
@@ -52,6 +53,13 @@ func (c command) run(ctx context.Context) (ending, error) {
 	if err := ctx.Err(); err != nil {
 		return ending{leash: err}, nil
 	}
+	in, err := inputOf(c.input)
+	if err != nil {
+		return ending{}, err
+	}
+	if in != nil {
+		defer in.Close()
+	}
 	rest, err := newCapture()
 	if err != nil {
 		return ending{}, err
@@ -66,6 +74,9 @@ func (c command) run(ctx context.Context) (ending, error) {
 	cmd := exec.Command(c.argv[0], c.argv[1:]...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = c.env, "/", output.w, rest.w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if in != nil {
+		cmd.Stdin = in
+	}
 	e, err := c.wait(ctx, cmd)
 	all, closing := rest.finish()
 	e.all = all
@@ -76,6 +87,28 @@ func (c command) run(ctx context.Context) (ending, error) {
 		closing = errors.Join(closing, second)
 	}
 	return e, errors.Join(err, closing)
+}
+
+// maxInput is what fits into a pipe that nobody reads yet, so that writing never waits.
+const maxInput = 64 << 10
+
+// inputOf is a pipe that holds the text and ends behind it; none without a text.
+func inputOf(text string) (*os.File, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if len(text) > maxInput {
+		return nil, fmt.Errorf("its input has %d bytes, more than %d", len(text), maxInput)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe for the input: %w", err)
+	}
+	_, err = w.WriteString(text)
+	if err = errors.Join(err, w.Close()); err != nil {
+		return nil, errors.Join(fmt.Errorf("write the input: %w", err), r.Close())
+	}
+	return r, nil
 }
 
 // wait starts the process and waits for its end.

@@ -72,7 +72,7 @@ func newGroup(c Group, saved Saved, now Time) *group {
 func (g *group) adopt(was SavedGroup, now Time) {
 	switch {
 	case was.Until <= now:
-		g.state = Mute
+		g.state, g.lapse = Mute, true
 		return
 	case was.Quiet:
 		g.state = Quiet

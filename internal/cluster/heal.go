@@ -17,6 +17,7 @@ func (m *Machine) heal(g *group) {
 	if m.silence() < m.deadTime() {
 		m.obey(g)
 		m.compare(g, m.said(g))
+		m.outrank(g, m.said(g))
 		if !g.state.owns() && m.said(g).State.serves() {
 			m.revoke(g) // what stops slowly, or not at all, is silent at least (rule H1)
 		}
@@ -62,6 +63,17 @@ func (m *Machine) compare(g *group, said GroupBeat) {
 		m.revoke(g)
 		m.enter(g, Stopping, Event{Rule: "H1", Words: fmt.Sprintf("%s is stopped on %s: %s has the better claim", g.cfg.Name, m.cfg.Self, m.cfg.Peer)})
 	}
+}
+
+// outrank gives a group that the peer had meanwhile, and has stopped, an epoch of
+// its own again: what is started here from now on comes after what ran there (rule C2).
+func (m *Machine) outrank(g *group, said GroupBeat) {
+	if !g.state.owns() || m.peer.is != up || said.State != Stopped || g.seen <= g.epoch {
+		return
+	}
+	g.epoch = g.seen + 1
+	g.seen = g.epoch
+	m.changed = true
 }
 
 // yieldTo makes the address silent at once and stops the group.

@@ -187,6 +187,7 @@ func (m *Machine) ask(g *group, e Entitle) {
 	l.until, l.quiet, l.fresh, l.pending, l.voices = e.Until, e.Quiet, e.Fresh, true, e.Announce
 	l.end = max(l.end, e.Until)
 	e.Group, e.Seq = g.cfg.Name, l.seq
+	m.dog.now = m.dog.now || e.Fresh
 	m.do(e)
 }
 

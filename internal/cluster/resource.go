@@ -50,6 +50,7 @@ func (m *Machine) run(g *group, r *resource, verb Action, timeout time.Duration)
 	switch verb {
 	case Start:
 		r.become(starting, m.now)
+		m.dog.now = m.dog.now || g.state == Starting
 	case Stop:
 		r.become(stopping, m.now)
 	}

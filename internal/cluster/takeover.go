@@ -339,7 +339,6 @@ func (m *Machine) take(g *group, rule, why string) {
 	g.probe.clear, g.probe.foreign, g.probe.answer, g.probe.deafSince = false, false, "", 0
 	g.refused, g.blindSaid, g.lapse = "", false, false
 	g.wantUntil = 0
-	m.dog.now = true
 	m.enter(g, Starting, Event{Rule: rule, Cause: m.reason(g, rule),
 		Words: fmt.Sprintf("%s takes %s: %s", m.cfg.Self, g.cfg.Name, why)})
 }

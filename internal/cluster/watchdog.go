@@ -38,9 +38,10 @@ const clockError = 0.001
 
 // dog is how the watchdog was last fed.
 type dog struct {
-	open bool // it runs: it was fed and not let go
-	now  bool // something was taken in this step: it is to run from the start
-	fed  Time // the newest proof that fed it
+	open  bool // it runs: it was fed and not let go
+	now   bool // something begins in this step: it is to run from the start
+	proof Time // the newest proof that fed it
+	fed   Time // when it was fed last
 }
 
 // feed keeps the watchdog from resetting this machine while what it serves is
@@ -59,7 +60,7 @@ func (m *Machine) feed() {
 		return
 	}
 	if m.justified() || d.now {
-		d.open, d.now = true, false
+		d.open, d.now, d.fed = true, false, m.now
 		m.do(Feed{})
 	}
 }
@@ -76,19 +77,17 @@ func (m *Machine) justified() bool {
 	if !lapsed {
 		proof = max(proof, m.keptBy())
 	}
-	if proof > d.fed && m.now.Sub(proof) <= m.feedAge() {
-		d.fed = proof
+	if proof > d.proof && m.now.Sub(proof) <= m.feedAge() {
+		d.proof = proof
 		return true
 	}
 	if lapsed && !m.gone() || !m.unguarded() || !m.unconfirmed() && !m.gone() {
 		return false
 	}
 	next := d.fed.Add(m.cfg.Keepalive)
+	m.at(max(next, m.now.Add(m.cfg.Keepalive)))
 	if m.now < next {
 		m.at(next)
-		return false
 	}
-	d.fed = m.now
-	m.at(m.now.Add(m.cfg.Keepalive))
-	return true
+	return m.now >= next
 }

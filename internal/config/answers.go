@@ -16,6 +16,7 @@ type Answers struct {
 	Links         []Link    // Kind, Interface, Address and, for mcast, the rest; at least two on different cables
 	Address       string    // the shared address: IP, IP/BITS or IP/BITS/INTERFACE
 	Service       []string  // what runs behind the address, as words of haresources
+	Pings         []string  // machines that both nodes can ask, such as the router; may be empty
 	Random        []byte    // at least 16 bytes that nobody can guess: they become the secret
 	HeartbeatPeer bool      // the other node runs Heartbeat: sign with sha1
 	AutoFailback  bool      // return to the preferred node
@@ -52,7 +53,7 @@ keepalive 250ms
 warntime 1
 deadtime 2
 initdead 12
-
+%s
 # off: a group stays where it is when its preferred node returns. on: it moves back.
 auto_failback %s
 
@@ -60,7 +61,7 @@ auto_failback %s
 crm no
 
 logfacility daemon
-`, a.Nodes[0], a.Nodes[1], a.linkLines(), failback),
+`, a.Nodes[0], a.Nodes[1], a.linkLines(), a.pingLines(), failback),
 		Haresources: fmt.Appendf(nil, `# haresources: one group a line: the preferred node, then its resources.
 # They are started from left to right and stopped from right to left.
 # The same file belongs on both nodes.
@@ -88,12 +89,27 @@ func (a Answers) check() error {
 			words = append(words, l.Address)
 		}
 	}
-	for _, w := range words {
+	for _, w := range append(words, a.Pings...) {
 		if w == "" || strings.ContainsAny(w, " \t\r\n\v\f#,\\\x00") {
 			return fmt.Errorf("write the files: the answer %q is not one word; leave out blanks, commas and '#'", w)
 		}
 	}
 	return nil
+}
+
+// pingLines are the ping nodes, and what they are for.
+func (a Answers) pingLines() string {
+	if len(a.Pings) == 0 {
+		return ""
+	}
+	text := `
+# Third machines that both nodes can ask. When the nodes do not hear each other,
+# the one that gets an answer serves; an owner that gets none falls silent.
+`
+	for _, p := range a.Pings {
+		text += "ping " + p + "\n"
+	}
+	return text
 }
 
 // linkLines are the links as ha.cf declares them.

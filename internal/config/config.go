@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"net/netip"
 	"strings"
 
@@ -13,15 +14,18 @@ type Loaded struct {
 	Dir         string            // where the files are, and resource.d
 	Nodes       []string          // as in ha.cf, lower case
 	Links       []Link            // Config.Links has their names, in the same order
+	Pings       []Ping            // Config.Pings has their names, in the same order
 	Keys        []Key             // by number
 	Sign        int               // the number of the key that signs
 	Log         Logging           // where the log goes
 	Directives  map[string]string // ha.cf as scripts see it, HA_<name>: as written, or Heartbeat's default
 	Env         []string          // NAME=VALUE of ha.cf's env lines; scripts get HA_NAME
 	Proxies     []Proxy
-	Watched     []string // files whose digests are compared
-	PeerCommand []string // how a command is run on the peer
-	APIGroup    string   // who may read the control socket
+	Watched     []string      // files whose digests are compared
+	PeerCommand []string      // how a command is run on the peer
+	APIGroup    string        // who may read the control socket
+	Watchdog    Watchdog      // of this node
+	Fences      []FenceDevice // those of both nodes
 }
 
 // Logging is what ha.cf says about the log.
@@ -52,7 +56,8 @@ type Files struct {
 	Nodeinfo    []byte            // may be missing
 	Watched     map[string][]byte // by path; nil: digests of watched files are not made
 
-	findings map[string]finding // what reading the files from disk found wrong, by name
+	findings map[string]finding     // what reading the files from disk found wrong, by name
+	modes    map[string]fs.FileMode // of the files on disk, by name
 }
 
 // finding is what is wrong with a file beside its text.
@@ -98,10 +103,15 @@ func Parse(files Files, opts Options) (*Loaded, Problems) {
 	extra.checkPoints(ha.links)
 	extra.checkProxies()
 	groups.checkNodes(ha.nodes)
-	groups.place(opts.Interfaces, groups.addresses(groups.checkKeys()))
+	shared := groups.addresses(groups.checkKeys())
+	groups.place(opts.Interfaces, shared)
+	l.Pings = ha.finishPings(&l.Config, shared)
+	extra.checkIsolated(l.Pings)
 	groups.checkOwn(opts.Own)
 	l.Config.Groups = groups.list()
 	extra.policies(&l.Config)
+	l.Watchdog = ha.watchdog(extra, l)
+	l.Fences = finishFences(ha, extra, &l.Config)
 	l.Directives = ha.recorded()
 	l.Config.Digests = append(digests(ha, groups, extra, l), extra.watchedDigests(files.Watched)...)
 
@@ -152,6 +162,7 @@ func (f Files) source(which int, log *report) *source {
 		file.data = nil
 	}
 	s := newSource(which, f.Dir, file.name, file.data, log)
+	s.mode = f.modes[file.name]
 	switch {
 	case bad:
 		s.broken = s.broken || found.unread

@@ -54,7 +54,7 @@ ha.cf:1:7: warning: crc does not authenticate: whoever is on the network of eth1
 	timeouts := cluster.Timeouts{Start: time.Minute, Stop: time.Minute, Monitor: 20 * time.Second}
 	wantConfig := cluster.Config{
 		Cluster: "linux-ha", Self: "proxy01.example.org", Peer: "proxy02.example.org", Links: []string{"eth1"},
-		Keepalive: 2 * time.Second, WarnTime: 10 * time.Second, DeadTime: 30 * time.Second, InitDead: 2 * time.Minute,
+		Keepalive: 2 * time.Second, WarnTime: 10 * time.Second, DeadTime: 30 * time.Second, InitDead: 2 * time.Minute, DeadPing: 30 * time.Second,
 		Groups: []cluster.Group{{Name: "192.0.2.100", Preferred: "proxy01.example.org", Resources: []cluster.Resource{
 			{Name: "192.0.2.100", Class: "address", Type: "address", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")},
 				Interface: "eth0", Interval: 10 * time.Second, Timeouts: timeouts},

@@ -47,14 +47,14 @@ func sumBytes(data []byte) string {
 // not this machine has its address yet.
 func (h *haCF) meaning(l *Loaded) []string {
 	cfg := l.Config
-	return []string{
-		"cluster " + cfg.Cluster,
-		"node " + strings.Join(l.Nodes, " "),
+	return append(pingMeaning(l),
+		"cluster "+cfg.Cluster,
+		"node "+strings.Join(l.Nodes, " "),
 		fmt.Sprint("keepalive ", cfg.Keepalive), fmt.Sprint("deadtime ", cfg.DeadTime),
 		fmt.Sprint("warntime ", cfg.WarnTime), fmt.Sprint("initdead ", cfg.InitDead),
 		fmt.Sprint("auto_failback ", cfg.AutoFailback), fmt.Sprint("udpport ", h.port),
-		"links " + strings.Join(h.kinds, ", "),
-	}
+		"links "+strings.Join(h.kinds, ", "),
+	)
 }
 
 // meaning is each group as written, and its name where that comes from the
@@ -75,7 +75,9 @@ const (
 	// ofOneNode are the words of lubdub.conf that may differ between the nodes.
 	ofOneNode = "point-to-point peer-command api-group"
 	// usualSaid are the values that change nothing when they are written.
-	usualSaid = "interval=10s timeout=20s start=1m0s stop=1m0s compat stay yield"
+	usualSaid = "interval=10s timeout=20s start=1m0s stop=1m0s compat stay yield optional"
+	// usualFence is the same for fence devices, whose times are others.
+	usualFence = "level=1 timeout=1m0s"
 )
 
 // meaning is what the file says, line by line, whatever the order of its lines
@@ -97,14 +99,20 @@ func (c *lubdubConf) meaning() []string {
 // says what is so anyway.
 func changes(st statement) []string {
 	var said []string
+	usual := strings.Fields(usualSaid)
+	if st.key.text == wordFence {
+		usual = strings.Fields(usualFence)
+	}
 	for _, w := range st.args {
 		text := w.text
 		if key, value, ok := strings.Cut(text, "="); ok {
-			if d, err := time.ParseDuration(value); err == nil {
+			if st.key.text == wordFence && isSecret(key) {
+				text = key + "=" // a digest in a packet would help to guess it
+			} else if d, err := time.ParseDuration(value); err == nil {
 				text = key + "=" + d.String()
 			}
 		}
-		if !slices.Contains(strings.Fields(usualSaid), text) {
+		if !slices.Contains(usual, text) {
 			said = append(said, text)
 		}
 	}

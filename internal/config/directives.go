@@ -16,13 +16,11 @@ type directive struct {
 
 // Why a group of directives has no effect.
 const (
-	idlePing     = "ping nodes come with a later version; until then the address probe is the only tie-breaker"
-	idleFencing  = "power fencing comes with a later version; until then nothing is fenced"
 	idleSerial   = "serial links come with a later version; use bcast or ucast"
 	idleCompress = "heartbeats are never compressed; they fit one packet"
 	idleRealtime = "the kernel's lease guards the address when the daemon is late, without real-time priority"
 	idleCores    = "the service manager decides about core files"
-	idlePrograms = "programs are not run beside the daemon; make it a resource in haresources or a systemd unit"
+	idlePrograms = "programs are not run beside the daemon (what ipfail did is built in); make it a resource in haresources or a systemd unit"
 	idleCRM      = "there is no Pacemaker here"
 )
 
@@ -57,6 +55,10 @@ func linkDirectives() []directive {
 		{name: "ucast6", form: "INTERFACE ADDRESS", whole: true, line: (*haCF).ucast},
 		{name: "mcast", form: "INTERFACE GROUP PORT TTL LOOP", whole: true, line: (*haCF).mcast},
 		{name: "mcast6", form: "INTERFACE GROUP PORT HOPS LOOP", whole: true, line: (*haCF).mcast},
+		{name: "ping", form: "ADDRESS...", line: (*haCF).ping},
+		{name: "ping6", form: "ADDRESS...", line: (*haCF).ping},
+		{name: "ping_group", form: "NAME ADDRESS...", whole: true, line: (*haCF).pingGroup},
+		{name: "deadping", form: "TIME", value: isTime},
 	}
 }
 
@@ -76,13 +78,9 @@ func logDirectives() []directive {
 // laterDirectives are those that a later version acts upon.
 func laterDirectives() []directive {
 	return []directive{
-		{name: "ping", form: "ADDRESS...", line: (*haCF).accept, idle: idlePing},
-		{name: "ping6", form: "ADDRESS...", line: (*haCF).accept, idle: idlePing},
-		{name: "ping_group", form: "NAME ADDRESS...", whole: true, line: (*haCF).accept, idle: idlePing},
-		{name: "deadping", form: "TIME", value: isTime, idle: idlePing},
-		{name: "stonith", form: "TYPE FILE", whole: true, line: (*haCF).accept, idle: idleFencing},
-		{name: "stonith_host", form: "NODE|* TYPE PARAMETERS", whole: true, line: (*haCF).accept, idle: idleFencing},
-		{name: "watchdog", form: "DEVICE", value: isPath, once: true, idle: "the watchdog comes with a later version; until then the kernel's lease silences a hung node"},
+		{name: "stonith", form: "TYPE FILE", whole: true, line: (*haCF).stonith},
+		{name: "stonith_host", form: "NODE|* TYPE PARAMETERS", whole: true, line: (*haCF).stonithHost},
+		{name: "watchdog", form: "DEVICE", value: isPath, once: true},
 		{name: "serial", form: "DEVICE...", line: (*haCF).serial, idle: idleSerial},
 		{name: "baud", form: "RATE", initial: "19200", once: true, idle: idleSerial,
 			value: isOneOf("9600", "19200", "38400", "57600", "115200", "230400", "460800")},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +19,6 @@ type entry struct {
 	options []option // what may follow as key=value; nil with free: any
 	free    bool     // options have names of the user's
 	once    bool     // of two the last one counts
-	idle    string   // why it has no effect yet
 	apply   func(*lubdubConf, statement)
 }
 
@@ -34,11 +34,12 @@ type option struct {
 const (
 	policyStrict = "strict"
 	policyTake   = "take"
+	policyKeep   = "keep"
 )
 
 // entries is the whole vocabulary of lubdub.conf.
 func entries() []entry {
-	return append(resourceEntries(), nodeEntries()...)
+	return slices.Concat(resourceEntries(), nodeEntries(), fenceEntries())
 }
 
 func resourceEntries() []entry {
@@ -77,9 +78,12 @@ func nodeEntries() []entry {
 		{name: "partition", form: "stay|take", fixed: 1, once: true, apply: (*lubdubConf).policy,
 			meaning: "What a node does when the other one is silent but its address still answers: leave it there (stay), or take it all the same, as Heartbeat does (take).",
 			usual:   "stay", example: "partition stay"},
-		{name: "isolated", form: "yield|keep", fixed: 1, once: true, apply: (*lubdubConf).policy, idle: "it needs ping nodes, which come with a later version",
-			meaning: "What an owner does that reaches neither the other node nor a ping node: give up the address (yield) or go on (keep).",
+		{name: "isolated", form: "yield|keep", fixed: 1, once: true, apply: (*lubdubConf).policy,
+			meaning: "What an owner does that reaches neither the other node nor enough of the ping nodes of ha.cf: let the address fall silent (yield) or go on (keep).",
 			usual:   "yield", example: "isolated yield"},
+		{name: wordWatchdog, form: "optional|required", fixed: 1, once: true, apply: (*lubdubConf).watchdogPolicy,
+			meaning: "What a node does when the watchdog device of ha.cf is missing, taken, or too slow for the deadtime: serve without it, or with a longer deadtime, and say so (optional), or not start at all (required).",
+			usual:   wordOptional, example: "watchdog optional"},
 		{name: "watchfile", form: "PATH...", fixed: 1, more: true, apply: (*lubdubConf).watchfile,
 			meaning: "A file that must be equal on both nodes, such as a service's own configuration. Differences are reported by both nodes.",
 			usual:   "none beside ha.cf, haresources and lubdub.conf", example: "watchfile /etc/httpd/conf/httpd.conf"},
@@ -107,9 +111,6 @@ Times need their unit: 500ms, 10s, 1m30s. The order of lines does not matter.
 		fmt.Fprintf(&text, "\n%s\n", e.synopsis())
 		for _, line := range wrapped(e.meaning) {
 			fmt.Fprintf(&text, "    %s\n", line)
-		}
-		if e.idle != "" {
-			fmt.Fprintf(&text, "    Accepted, but without effect yet: %s.\n", e.idle)
 		}
 		fmt.Fprintf(&text, "    Default: %s\n    Example:\n", e.usual)
 		for line := range strings.SplitSeq(e.example, "\n") {

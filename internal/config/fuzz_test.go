@@ -9,7 +9,8 @@ import (
 )
 
 func FuzzHaCF(f *testing.F) {
-	for _, text := range []string{string(goodFiles().HaCF), "keepalive 1,2\nmcast eth0 239.0.0.1 694 1 0\nudpport 7\nucast eth0 a\n", "respawn\napiauth\nenv =\n", "node A b C\nkeepalive 99999999999\n"} {
+	for _, text := range []string{string(goodFiles().HaCF), "keepalive 1,2\nmcast eth0 239.0.0.1 694 1 0\nudpport 7\nucast eth0 a\n", "respawn\napiauth\nenv =\n", "node A b C\nkeepalive 99999999999\n",
+		"ping 192.0.2.1 2001:db8::1\nping6 fe80::1%eth0\nping_group g 192.0.2.4,192.0.2.5\ndeadping 3\n"} {
 		f.Add([]byte(text))
 	}
 	fuzz(f, func(files *Files, data []byte) { files.HaCF = data })
@@ -88,6 +89,9 @@ func checkTrusted(t *testing.T, l *Loaded) {
 	}
 	if len(cfg.Links) == 0 || len(cfg.Links) != len(l.Links) || len(cfg.Links) > maxLinks || len(unique(cfg.Links)) != len(cfg.Links) {
 		t.Errorf("links %v", cfg.Links)
+	}
+	if len(cfg.Pings) != len(l.Pings) || len(cfg.Pings) > maxPings || len(unique(cfg.Pings)) != len(cfg.Pings) || cfg.DeadPing <= 2*cfg.Keepalive && len(cfg.Pings) > 0 {
+		t.Errorf("ping nodes %q, deadping %v", cfg.Pings, cfg.DeadPing)
 	}
 	signs := false
 	for _, k := range l.Keys {

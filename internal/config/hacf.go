@@ -15,12 +15,15 @@ type haCF struct {
 	first map[string]word // where each directive was written first
 	last  map[string]word // the value that counts, of directives that have one
 
-	nodes []word // lower case, each once
-	links []link
-	own   []word   // ucast lines that point to this machine: they let both files be equal
-	kinds []string // of all links in the order written, those to this machine included
-	env   []string
-	port  int // of all links that do not name their own
+	nodes      []word // lower case, each once
+	links      []link
+	own        []word   // ucast lines that point to this machine: they let both files be equal
+	kinds      []string // of all links in the order written, those to this machine included
+	env        []string
+	fences     []plugged
+	fenceUsers []word // the nodes of stonith_host
+	pings      []pingNode
+	port       int // of all links that do not name their own
 }
 
 // readHaCF reads ha.cf line by line.
@@ -146,9 +149,6 @@ func (h *haCF) environment(st statement) {
 func isVariable(text string) bool {
 	return consistsOf(text, "_") && (text[0] < '0' || text[0] > '9')
 }
-
-// accept takes a line that has no effect, whatever it says.
-func (h *haCF) accept(statement) {}
 
 // serial checks what Heartbeat checks of a serial line.
 func (h *haCF) serial(st statement) {

@@ -16,12 +16,15 @@ const maxWatchedFile = 8 << 20
 // Load reads the files of a directory and parses them. It is the only function
 // of the package that touches the disk.
 func Load(dir string, opts Options) (*Loaded, Problems) {
-	files := Files{Dir: dir, findings: map[string]finding{}, Watched: map[string][]byte{}}
+	files := Files{Dir: dir, findings: map[string]finding{}, modes: map[string]fs.FileMode{}, Watched: map[string][]byte{}}
 	for name, into := range map[string]*[]byte{"ha.cf": &files.HaCF, "haresources": &files.Haresources, "authkeys": &files.Authkeys,
 		"lubdub.conf": &files.LubdubConf, "nodeinfo": &files.Nodeinfo} {
 		path := filepath.Join(dir, name)
 		data, stat, err := readFile(path, maxFile+1)
 		*into = data
+		if err == nil {
+			files.modes[name] = stat.Mode().Perm()
+		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:

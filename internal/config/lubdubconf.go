@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"lubdub/internal/cluster"
 )
@@ -21,6 +22,11 @@ type lubdubConf struct {
 	set    map[string]word // monitor and timeout lines by what they are about
 
 	strict, take bool
+	keep         bool
+	isolated     word // where the policy is written
+	required     word // "watchdog required"
+	fences       []fence
+	fenceDelay   time.Duration
 	proxies      []Proxy
 	proxyAt      map[string]word
 	named        map[string]word // the names of groups, and where they are given
@@ -53,9 +59,6 @@ func readLubdubConf(src *source, groups *haresources) *lubdubConf {
 			c.warnf(st.key, "keep one of them", "%s is written again; this line counts, not line %d", e.name, before.line)
 		}
 		first[e.name] = st.key
-		if e.idle != "" && !again {
-			c.at(Notice, st.key, e.name+" has no effect yet: "+e.idle, "")
-		}
 		if c.wellFormed(e, st) {
 			good = append(good, st)
 		}
@@ -121,12 +124,6 @@ func (c *lubdubConf) wellFormed(e entry, st statement) bool {
 // option checks one key=value.
 func (c *lubdubConf) option(e entry, w word, seen map[string]bool) {
 	key, text, _ := strings.Cut(w.text, "=")
-	if e.free {
-		if !isVariable(key) {
-			c.errorf(w, "use letters, digits and '_'", "%s cannot be the name of a parameter", quote(key))
-		}
-		return
-	}
 	var names []string
 	for _, o := range e.options {
 		names = append(names, o.name)
@@ -142,7 +139,12 @@ func (c *lubdubConf) option(e entry, w word, seen map[string]bool) {
 		seen[key] = true
 		return
 	}
-	c.errorf(w, didYouMean(key, names, "the options are: "+list(names)), "%s has no option %s", e.name, quote(key))
+	switch {
+	case e.free && !isVariable(key):
+		c.errorf(w, "use letters, digits and '_'", "%s cannot be the name of a parameter", quote(key))
+	case !e.free:
+		c.errorf(w, didYouMean(key, names, "the options are: "+list(names)), "%s has no option %s", e.name, quote(key))
+	}
 }
 
 // parts divides the words behind the key into plain ones and key=value.
@@ -159,7 +161,7 @@ func (st statement) parts(e entry) (plain, options []word) {
 
 func (c *lubdubConf) policy(st statement) {
 	w := st.args[0]
-	words := map[string][]string{"coldstart": {"compat", policyStrict}, "partition": {"stay", policyTake}, "isolated": {"yield", "keep"}}[st.key.text]
+	words := map[string][]string{"coldstart": {"compat", policyStrict}, "partition": {"stay", policyTake}, "isolated": {"yield", policyKeep}}[st.key.text]
 	if !slices.Contains(words, w.text) {
 		c.errorf(w, didYouMean(w.text, words, "write "+strings.Join(words, " or ")), "%s: %s is not known here", st.key.text, quote(w.text))
 		return
@@ -169,6 +171,8 @@ func (c *lubdubConf) policy(st statement) {
 		c.strict = w.text == policyStrict
 	case "partition":
 		c.take = w.text == policyTake
+	case "isolated":
+		c.keep, c.isolated = w.text == policyKeep, st.key
 	}
 }
 
@@ -232,7 +236,7 @@ func (c *lubdubConf) checkPoints(links []link) {
 
 // policies puts what the file decides into the core's configuration.
 func (c *lubdubConf) policies(cfg *cluster.Config) {
-	cfg.StrictStart, cfg.TakeAnyway = c.strict, c.take
+	cfg.StrictStart, cfg.TakeAnyway, cfg.KeepIsolated = c.strict, c.take, c.keep
 }
 
 func isUser(text string) (wrong, remedy string) {

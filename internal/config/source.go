@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,12 +19,13 @@ const (
 
 // source is one file as lines, and the way to complain about a place in it.
 type source struct {
-	name   string   // ha.cf
-	path   string   // as it is printed
-	order  int      // its place among the files
-	lines  []string // without their ends; one that cannot be read is empty
-	absent bool     // there is no such file
-	broken bool     // not a text: rules across lines would only repeat that
+	name   string      // ha.cf
+	path   string      // as it is printed
+	order  int         // its place among the files
+	lines  []string    // without their ends; one that cannot be read is empty
+	absent bool        // there is no such file
+	broken bool        // not a text: rules across lines would only repeat that
+	mode   fs.FileMode // on disk; 0: not known
 	show   func(string) string
 	log    *report
 }
@@ -44,8 +46,13 @@ type statement struct {
 // newSource splits data into lines. Nil data is a file that does not exist.
 func newSource(order int, dir, name string, data []byte, log *report) *source {
 	s := &source{name: name, path: filepath.Join(dir, name), order: order, absent: data == nil, show: plain, log: log}
-	if order == nameAuthkeys {
-		s.show = masked // before anything is found wrong in it
+	switch order { // before anything is found wrong in it
+	case nameAuthkeys:
+		s.show = masked
+	case nameHaCF:
+		s.show = maskedPlugin
+	case nameLubdubConf:
+		s.show = maskedSettings
 	}
 	if len(data) > maxFile {
 		s.broken = true

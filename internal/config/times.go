@@ -38,6 +38,10 @@ func (h *haCF) times(cfg *cluster.Config) {
 	if warn, ok := h.time("warntime"); ok {
 		cfg.WarnTime = warn
 	}
+	cfg.DeadPing = cfg.DeadTime
+	if ping, ok := h.time("deadping"); ok {
+		cfg.DeadPing = ping
+	}
 	cfg.InitDead = usualInitDead(cfg.DeadTime)
 	if initial, ok := h.time("initdead"); ok {
 		cfg.InitDead = initial

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -66,6 +68,9 @@ type daemon struct {
 	leases    *leases
 	addresses *addresses
 	actions   *actions
+	pings     *pings
+	fencing   *fencing
+	dog       *watchdog // nil without one
 	uuid      [16]byte
 	started   time.Time
 	restored  time.Time         // when it was last said; the lease's goroutine alone
@@ -171,6 +176,9 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 	// The loop is made first: every edge tells it what it sees, and it listens
 	// when the machine stands.
 	d.loop = newLoop(nil, now, d.perform, d.before)
+	if d.pings, err = openPings(ctx, o.Loaded, d.loop); err != nil {
+		return nil, saved, err
+	}
 	d.addresses = newAddresses(ctx, d.cfg.DeadTime, func(in cluster.Input) { d.loop.tell(ctx, in) })
 	if err := d.openKernel(ctx, &saved); err != nil {
 		return nil, saved, err
@@ -187,10 +195,25 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 		d.loop.offer(in)
 	}
 	d.actions = newActions(d.cfg, d.newRunner())
+	d.fencing = newFencing(o.Loaded)
+	if err := d.openWatchdog(saved); err != nil {
+		return nil, saved, errors.Join(err, d.close())
+	}
 	if e := errors.Join(saveErr, uuidErr); e != nil {
 		d.loop.offer(cluster.Noted{Level: cluster.Alarm, Kind: "disk", Words: fmt.Sprintf("the state directory cannot be written; the cluster runs on: %s", oneLine(e))})
 	}
 	return d, saved, nil
+}
+
+// openWatchdog comes last: a device that cannot be stopped goes on from here.
+func (d *daemon) openWatchdog(saved cluster.Saved) (err error) {
+	owner := func(g cluster.SavedGroup) bool { return g.Owner }
+	served := saved.SameBoot && slices.ContainsFunc(slices.Collect(maps.Values(saved.Groups)), owner)
+	d.dog, err = openWatchdog(d.Loaded.Watchdog, d.cfg.DeadTime, kernelDog{}, served, func(n cluster.Noted) { d.loop.offer(n) })
+	if d.dog != nil {
+		d.cfg.Watchdog = d.dog.had
+	}
+	return err
 }
 
 // oneLine makes one line of an error that joins several.
@@ -270,6 +293,9 @@ func (d *daemon) live(saved cluster.Saved) error {
 	d.loop.machine = cluster.New(d.cfg, saved, now())
 	socket, err := api.Listen(filepath.Join(d.RuntimeDir, SocketName))
 	if err != nil {
+		if words := d.dog.end(); words != "" {
+			fmt.Fprintln(d.Stderr, words)
+		}
 		return errors.Join(err, d.close())
 	}
 	log := openLogger(d.Loaded.Log, d.Stderr)
@@ -278,8 +304,10 @@ func (d *daemon) live(saved cluster.Saved) error {
 	d.startEdges(socket)
 	writers, endWriters := context.WithCancel(context.WithoutCancel(d.ctx))
 	written := d.startWriters(writers)
+	d.dog.run()
 	notify(systemd.SdNotifyReady)
 	clean, left := d.loop.run(d.ctx)
+	dogWords := d.dog.end()
 	if left {
 		notify(systemd.SdNotifyStopping)
 		d.end(nil)
@@ -288,6 +316,9 @@ func (d *daemon) live(saved cluster.Saved) error {
 	d.actions.running.Wait()
 	endWriters()
 	written.Wait()
+	if dogWords != "" {
+		log.line(cluster.Alarm, time.Now(), dogWords)
+	}
 	switch {
 	case !left:
 		return errors.Join(context.Cause(d.ctx), d.close())
@@ -335,11 +366,15 @@ func (d *daemon) startEdges(socket net.Listener) {
 		d.edges.Go(func() { d.paths.receive(ctx, one, l) })
 	}
 	d.edges.Go(func() { d.paths.watch(ctx, l) })
+	d.edges.Go(func() { d.pings.run(ctx) })
 	for _, ft := range d.fronts.byName {
 		d.edges.Go(func() { ft.run(ctx, l) })
 	}
 	d.edges.Go(func() { vip.Watch(ctx, d.observer(ctx)) })
 	d.edges.Go(func() { d.signals(ctx) })
+	if d.cfg.Fencing {
+		d.edges.Go(func() { d.fencing.run(ctx, l) })
+	}
 	d.edges.Go(func() { d.placed(ctx) })
 	d.edges.Go(func() { d.answer(ctx) })
 	d.edges.Go(func() {
@@ -464,6 +499,10 @@ func (d *daemon) before(in cluster.Input) {
 		}
 	case cluster.Outcome:
 		d.actions.ended(in.ID)
+	case cluster.Pinged:
+		d.pings.taken(in)
+	case cluster.Fenced:
+		d.fencing.ended(in.Attempt)
 	}
 }
 
@@ -473,6 +512,7 @@ func (d *daemon) perform(o cluster.Output) {
 	switch o := o.(type) {
 	case cluster.Send:
 		d.send(o.Beat)
+		d.dog.turn()
 	case cluster.Entitle:
 		d.until[o.Group] = o.Until
 		if o.Announce {
@@ -483,22 +523,39 @@ func (d *daemon) perform(o cluster.Output) {
 		d.actions.start(ctx, d.loop, o, d.until[o.Group])
 	case cluster.Cancel:
 		d.actions.cancel(o.ID)
+		d.fencing.end(o.ID)
 	case cluster.Probe:
 		d.actions.running.Go(func() { d.loop.tell(ctx, d.fronts.probe(ctx, o)) })
+	case cluster.Feed:
+		d.dog.feed(d.loop.at)
+	case cluster.Unleash:
+		d.dog.unleash()
+	case cluster.Fence:
+		d.startFence(o)
+	case cluster.Ping:
+		d.pings.every(o.Interval)
 	case cluster.Announce:
 		d.fronts.announceAll(o.Group, d.until[o.Group])
 	case cluster.Save:
 		d.store.save(o.Saved)
 	case cluster.Reply:
-		a := api.Answer{OK: o.OK, Words: o.Words}
-		select {
-		case d.replies <- reply{id: o.ID, is: &a}:
-		case <-ctx.Done():
-		}
+		d.store.written(func(err error) { d.reply(o, err) })
 	case cluster.Emit:
 		d.record.add(o.Event)
 	default:
 		panic(fmt.Sprintf("daemon: unknown output %T", o))
+	}
+}
+
+// reply answers an operator, once what the answer promises is on the disk.
+func (d *daemon) reply(o cluster.Reply, unwritten error) {
+	a := api.Answer{OK: o.OK, Words: o.Words}
+	if unwritten != nil && o.OK {
+		a.Words += "; but it could not be written to the disk, and is forgotten when lubdub ends: " + oneLine(unwritten)
+	}
+	select {
+	case d.replies <- reply{id: o.ID, is: &a}:
+	case <-d.ctx.Done():
 	}
 }
 

@@ -15,6 +15,8 @@
 //	the lease          package vip's goroutine            the newest entitlement wins
 //	addresses          one goroutine                      requests wait; restoring is left to the monitor
 //	fronts             one goroutine each                 announcements are dropped
+//	the watchdog       one goroutine                      the newest word wins
+//	ping nodes         package ping's goroutine           the newest answer wins
 //	state on disk      one goroutine                      the newest wins
 //	events and log     one goroutine                      dropped and counted; memory keeps the newest 1,000
 //

@@ -30,9 +30,13 @@ type front struct {
 	name     string
 	net      *vip.Front
 	groups   map[netip.Addr]string
+	subnets  map[netip.Addr]netip.Prefix
 	announce chan announcement
-	rival    atomic.Pointer[sighting] // the last foreign probe
-	mac      atomic.Pointer[string]   // of the interface
+	claims   claims                    // the goroutine of run alone
+	peers    *atomic.Pointer[[]string] // the peer's hardware addresses
+	rival    atomic.Pointer[sighting]  // the last foreign probe
+	mac      atomic.Pointer[string]    // of the interface
+	anything atomic.Pointer[string]    // who was found to answer for anything last
 }
 
 // announcement is due until the lease ends: it is sent as a raw frame, which the
@@ -53,12 +57,18 @@ type fronts struct {
 	cfg      cluster.Config
 	byName   map[string]*front
 	order    []string // the names, as the core has them
+	pings    []netip.Addr
 	peerMACs atomic.Pointer[[]string]
 }
 
 func openFronts(cfg cluster.Config) (*fronts, error) {
 	f := &fronts{cfg: cfg, byName: map[string]*front{}}
 	f.peerMACs.Store(&[]string{})
+	for _, name := range cfg.Pings {
+		if a, err := netip.ParseAddr(name); err == nil {
+			f.pings = append(f.pings, a)
+		}
+	}
 	for _, g := range cfg.Groups {
 		for _, r := range g.Resources {
 			if len(r.Addresses) == 0 || r.Interface == "" {
@@ -71,12 +81,13 @@ func openFronts(cfg cluster.Config) (*fronts, error) {
 					f.close()
 					return nil, err
 				}
-				ft = &front{name: r.Interface, net: wire, groups: map[netip.Addr]string{}, announce: make(chan announcement, announceQueue)}
+				ft = &front{name: r.Interface, net: wire, groups: map[netip.Addr]string{}, subnets: map[netip.Addr]netip.Prefix{},
+					announce: make(chan announcement, announceQueue), claims: newClaims(cfg.Keepalive), peers: &f.peerMACs}
 				f.byName[r.Interface] = ft
 				f.order = append(f.order, r.Interface)
 			}
 			for _, a := range r.Addresses {
-				ft.groups[a.Addr()] = g.Name
+				ft.groups[a.Addr()], ft.subnets[a.Addr()] = g.Name, a
 			}
 		}
 	}
@@ -219,11 +230,21 @@ func (ft *front) run(ctx context.Context, l *loop) {
 
 func (ft *front) sighted(l *loop, s vip.Sighting) {
 	group, mac := ft.groups[s.Address], s.MAC.String()
+	reply := s.Kind == vip.KindReply
 	if !s.Kind.Claims() {
 		ft.rival.Store(&sighting{s.Address, mac, cluster.Time(s.At)})
 		return
 	}
-	l.offer(cluster.Sighted{Group: group, MAC: mac, Reply: s.Kind == vip.KindReply})
+	if anything := ft.anything.Load(); reply && anything != nil && *anything == mac {
+		return
+	}
+	from := ""
+	if slices.Contains(*ft.peers.Load(), mac) {
+		from = mac
+	}
+	if ft.claims.due(claim{s.Address, from, reply}, cluster.Time(s.At)) {
+		l.offer(cluster.Sighted{Group: group, MAC: mac, Reply: reply})
+	}
 }
 
 // changed takes note of an interface's hardware address.
@@ -251,7 +272,9 @@ func (f *fronts) probe(ctx context.Context, p cluster.Probe) cluster.Probed {
 		if i == 0 || one.LastFrame < all.LastFrame {
 			all.LastFrame = one.LastFrame
 		}
-		all.MAC = cmp.Or(one.MAC, all.MAC)
+		if one.MAC != "" && (all.MAC == "" || all.Anything) { // an answer that proves something counts before one that does not
+			all.MAC, all.Anything = one.MAC, one.Anything
+		}
 		all.Foreign = cmp.Or(one.Foreign, all.Foreign)
 		all.Err = cmp.Or(one.Err, all.Err)
 	}
@@ -259,10 +282,16 @@ func (f *fronts) probe(ctx context.Context, p cluster.Probe) cluster.Probed {
 }
 
 func (f *fronts) ask(ctx context.Context, ft *front, addr netip.Addr) cluster.Probed {
-	q := vip.Query{Address: addr, Count: probeCount, Gap: probeGap}
+	q := vip.Query{Address: addr, Count: probeCount, Gap: probeGap, Subnet: ft.subnets[addr], Taken: f.pings}
+	peers := *f.peerMACs.Load()
+	for _, m := range peers {
+		if hw, err := net.ParseMAC(m); err == nil && len(hw) == len(vip.MAC{}) {
+			q.Believed = append(q.Believed, vip.MAC(hw))
+		}
+	}
 	others := 0
 	for _, s := range ft.net.Stations() {
-		if slices.Contains(*f.peerMACs.Load(), s.MAC.String()) {
+		if slices.Contains(peers, s.MAC.String()) {
 			continue
 		}
 		others++
@@ -277,7 +306,10 @@ func (f *fronts) ask(ctx context.Context, ft *front, addr netip.Addr) cluster.Pr
 	}
 	out := cluster.Probed{Began: cluster.Time(r.Began)}
 	if len(r.Holders) > 0 {
-		out.MAC = r.Holders[0].String()
+		out.MAC, out.Anything = r.Holders[0].String(), r.Anything
+	}
+	if r.Anything {
+		ft.anything.Store(&out.MAC)
 	}
 	if len(r.Rivals) > 0 {
 		out.Foreign = r.Rivals[0].String()
@@ -285,7 +317,8 @@ func (f *fronts) ask(ctx context.Context, ft *front, addr netip.Addr) cluster.Pr
 	if s := ft.rival.Load(); s != nil && s.addr == addr && out.Foreign == "" && out.Began.Sub(s.at) < f.cfg.Keepalive {
 		out.Foreign = s.mac
 	}
-	out.Evidence = r.Carrier && (r.Frames > 0 || r.Neighbour || others == 0)
+	// Where nobody else was ever seen carrier is enough, but not while the switch may keep the port shut.
+	out.Evidence = r.Carrier && (r.Frames > 0 || r.Neighbour || others == 0 && !r.Young)
 	if r.Carrier {
 		out.LastFrame = cluster.Time(ft.net.LastFrame())
 	}

@@ -33,8 +33,9 @@ type store struct {
 	dir     string
 	boot    string
 	newest  chan cluster.Saved
+	waiting chan func(error) // who waits for what was saved before
 	trouble func(error)
-	broken  bool // the last write did not work: said once
+	broken  error // of the last write: said once
 }
 
 // kept is the content of savedFile.
@@ -59,7 +60,7 @@ func openStore(dir string) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the boot's name: %w", err)
 	}
-	return &store{dir: dir, boot: strings.TrimSpace(string(boot)), newest: make(chan cluster.Saved, 1)}, nil
+	return &store{dir: dir, boot: strings.TrimSpace(string(boot)), newest: make(chan cluster.Saved, 1), waiting: make(chan func(error), maxWaiting)}, nil
 }
 
 // uuid is the node's, made on the first start.
@@ -119,20 +120,41 @@ func (s *store) save(saved cluster.Saved) {
 	}
 }
 
+// maxWaiting bounds who waits for the disk: operators, of whom there are few.
+const maxWaiting = 64
+
+// written calls do when everything that was saved before
+// is on the disk, or is known not to be. It does not wait for the disk.
+func (s *store) written(do func(error)) {
+	select {
+	case s.waiting <- do:
+	default:
+		do(errors.New("the disk is too slow"))
+	}
+}
+
 // run writes until ctx ends, and the newest then.
 func (s *store) run(ctx context.Context) {
 	for {
 		select {
 		case saved := <-s.newest:
 			s.keep(saved)
+		case do := <-s.waiting:
+			s.keepNewest()
+			do(s.broken)
 		case <-ctx.Done():
-			select {
-			case saved := <-s.newest:
-				s.keep(saved)
-			default:
-			}
+			s.keepNewest()
 			return
 		}
+	}
+}
+
+// keepNewest writes what waits to be written.
+func (s *store) keepNewest() {
+	select {
+	case saved := <-s.newest:
+		s.keep(saved)
+	default:
 	}
 }
 
@@ -145,10 +167,10 @@ func (s *store) keep(saved cluster.Saved) {
 	if err == nil {
 		err = s.write(savedFile, append(b, '\n'))
 	}
-	if err != nil && !s.broken {
+	if err != nil && s.broken == nil {
 		s.trouble(err)
 	}
-	s.broken = err != nil
+	s.broken = err
 }
 
 func (s *store) path(name string) string { return filepath.Join(s.dir, name) }

@@ -28,11 +28,13 @@
 // Each host has a veth pair to a port of the bridge of each of its networks: eth0 for the first network it is named in,
 // eth1 for the next. A cross-over cable is a network of two ports whose carrier goes as one: what takes one end down, takes
 // the other down too, as a real cable does. Unplug takes carrier away. Cut drops frames silently, by sender, receiver, kind
-// and percentage; it lives in the switch, where no program of a host can see or flush it.
+// and percentage; it lives in the switch, where no program of a host can see or flush it. Isolate keeps two hosts apart that both
+// reach the rest. Delay makes a cable slow, and lets frames overtake each other.
 //
 // PowerOff is a power loss: ports down first, so that no dying program says goodbye, then SIGKILL to all, then the host's
 // namespaces are gone. PowerOn boots it with the same name, addresses and MAC addresses; /etc and /var are as they were, /run
-// is empty. /tmp and everything else of the file system is shared by all hosts and the caller.
+// is empty. /tmp and everything else of the file system is shared by all hosts and the caller. Freeze stops all processes of a
+// host while its kernel lives on; Thaw lets them go on.
 //
 // # Instruments
 //

@@ -146,6 +146,9 @@ func (l *Lab) attach(ports []*port, host *power) error {
 			return err
 		}
 		p.index, p.powered = link.Attrs().Index, true
+		if err := l.separate(p); err != nil {
+			return err
+		}
 		if err := l.sync(p.network); err != nil {
 			return err
 		}

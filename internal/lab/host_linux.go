@@ -37,6 +37,7 @@ type power struct {
 	pidfd int
 	ns    netns.NsHandle
 	links *netlink.Handle // to the host's interfaces
+	ice   *ice            // holds its processes while it is frozen
 }
 
 // Name returns the host's name, which is also its uname -n.
@@ -161,6 +162,9 @@ func startHostInit(s station) (*power, error) {
 func (p *power) cut() error {
 	err := p.init.Process.Kill()
 	_ = p.init.Wait() // "signal: killed" is what was asked for
+	if p.ice != nil {
+		err = errors.Join(err, p.ice.melt())
+	}
 	if p.links != nil {
 		p.links.Close()
 	}

@@ -37,6 +37,7 @@ type port struct {
 	ethIndex  int  // of the interface in the host
 	plugged   bool // its cable is in
 	powered   bool // its host is on
+	isolated  bool // it reaches no other isolated port
 }
 
 // planned is a checked plan: hosts in the order they were first named, and all ports.

@@ -62,12 +62,12 @@ func (d *daemon) run(o cluster.Run) {
 		took, result = o.Timeout, cluster.TimedOut
 		a.effect = w.agents.IntN(2) == 0
 	}
-	w.after(took-took/4, func() {
+	d.n.after(took-took/4, func() {
 		if !a.over && a.effect {
 			a.apply(false)
 		}
 	})
-	w.after(took, func() {
+	d.n.after(took, func() {
 		d.do(func() {
 			if result == cluster.OK && o.Action == cluster.Monitor {
 				result = a.truth()

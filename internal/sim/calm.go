@@ -14,15 +14,21 @@ func (s *schedule) repair() {
 	w.triggers = nil
 	w.change(func() {
 		f := &w.front
-		f.ports, f.pair, f.loss, f.mumbles, f.stranger = [2]port{}, [2]int{}, 0, 0, -1
+		f.ports, f.pair, f.loss, f.mumbles, f.stranger, f.proxy = [2]port{}, [2]int{}, 0, 0, -1, false
+		for k := range f.stations {
+			f.stations[k].silent, f.stations[k].deaf = 0, [2]int{}
+		}
 		for _, l := range w.links {
 			l.dead, l.way = 0, [2]way{}
 		}
 	})
 	w.carrierChanged()
 	for _, n := range w.nodes {
+		n.resume(false)
 		n.thaw()
-		n.disk.full = false
+		n.disk.full, n.refuses, n.sockets, n.slow = false, 0, 0, 0
+		n.rate(n.ppm)
+		w.ail(n, fenceWorks)
 		n.back = 0
 		for g := range n.moods {
 			clear(n.moods[g])
@@ -78,6 +84,7 @@ func (s *schedule) calm() {
 		}
 		if good == 0 && w.now-began > s.owed() {
 			w.fail("progress", "%v after the last fault: %s", w.now-began, complaint)
+			return
 		}
 	}
 }
@@ -141,7 +148,8 @@ func (s *schedule) groupComplaint(g int, group cluster.Group) string {
 			return ": " + res.Name + map[bool]string{true: " runs on both nodes", false: " is not warm"}[other]
 		}
 	}
-	if w.setup.Failback && !w.judge.groups[g].operator && server.name != group.Preferred {
+	// Where ping nodes came and went, going back has minutes of time.
+	if w.setup.Failback && w.setup.Pings == 0 && !w.judge.groups[g].operator && server.name != group.Preferred {
 		return " is not on its preferred node"
 	}
 	return ""

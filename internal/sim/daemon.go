@@ -25,6 +25,7 @@ type daemon struct {
 	alarm     time.Duration    // when the loop wakes; negative: it sleeps
 	wakeUp    func()
 	edge      edge
+	pinger    pinger
 	actions   []*action
 	placed    [][]bool // by group and resource: an address that the watch restores
 	unwritten *cluster.Saved
@@ -34,7 +35,7 @@ type daemon struct {
 func newDaemon(n *node, saved cluster.Saved) *daemon {
 	w := n.w
 	d := &daemon{n: n, w: w, alive: true, alarm: -1}
-	d.edge.d = d
+	d.edge.d, d.pinger.d = d, d
 	d.wakeUp = d.woken
 	for _, g := range w.setup.Groups {
 		d.placed = append(d.placed, make([]bool, len(g.Resources)))
@@ -50,6 +51,9 @@ func (d *daemon) begin() {
 		d.reportLink(l)
 	}
 	d.reportFront()
+	if d.w.setup.Fencing {
+		d.testFence()
+	}
 	d.wakeBy(d.w.now + d.w.lag())
 }
 
@@ -65,12 +69,14 @@ func (d *daemon) reportFront() {
 	d.post(cluster.FrontChanged{Interface: "eth0", Carrier: d.w.front.carrier(d.n.id), MAC: d.n.mac})
 }
 
-func (d *daemon) running() bool { return d.alive && !d.frozen }
+func (d *daemon) running() bool { return d.alive && !d.frozen && !d.n.still.on }
 
 // do runs a piece of one of its goroutines: at once, after the thaw, or never.
 func (d *daemon) do(piece func()) {
 	switch {
 	case !d.alive:
+	case d.n.still.on:
+		d.n.still.held = append(d.n.still.held, heldBack{0, func() { d.do(piece) }})
 	case d.frozen:
 		d.held = append(d.held, piece)
 	default:
@@ -79,7 +85,15 @@ func (d *daemon) do(piece func()) {
 }
 
 func (d *daemon) later(after time.Duration, piece func()) {
-	d.w.after(after, func() { d.do(piece) })
+	n := d.n
+	t, stood := n.w.now+after, n.still.stood
+	n.w.queue.push(t, func() {
+		if n.still.on || n.still.stood != stood {
+			n.due(t, stood, func() { d.do(piece) })
+			return
+		}
+		d.do(piece)
+	})
 }
 
 // post puts an input where the loop will find it.
@@ -87,7 +101,7 @@ func (d *daemon) post(in cluster.Input) {
 	if !d.alive {
 		return
 	}
-	if _, beat := in.(cluster.Heard); beat {
+	if isBeat(in) {
 		if d.datagrams == maxDatagrams {
 			return
 		}
@@ -112,7 +126,7 @@ func (d *daemon) woken() {
 		return
 	}
 	d.alarm = -1
-	if !d.frozen {
+	if d.running() {
 		d.turn()
 	}
 }
@@ -129,7 +143,7 @@ func (d *daemon) turn() {
 		in := d.inbox[d.read]
 		d.inbox[d.read] = nil
 		d.read++
-		if _, beat := in.(cluster.Heard); beat {
+		if isBeat(in) {
 			d.datagrams--
 		}
 		d.step(in)
@@ -155,10 +169,21 @@ func (d *daemon) step(in cluster.Input) {
 		w.log.input(d, in)
 	}
 	w.tally.steps++
+	if r, old := in.(replayed); old {
+		d.replay(r.Heard)
+		return
+	}
+	if in != nil {
+		w.judge.read(d, in)
+	}
 	d.todo = append(d.todo[:0], d.core.Step(now, in)...)
 	if len(d.todo) > maxOutputs {
 		w.fail("storm", "%s wants %d things done in one step", d.n.name, len(d.todo))
 	}
+	if _, order := in.(cluster.Command); order {
+		w.judge.confirmed(d, d.todo)
+	}
+	w.judge.decided(d, d.todo)
 	if again := d.core.Step(now, nil); len(again) > 0 {
 		w.fail("idempotence", "%s: a second step at once says %s", d.n.name, outputText(again[0]))
 	}
@@ -211,6 +236,14 @@ func (d *daemon) performOne(out cluster.Output) {
 		w.judge.replied(d, o)
 	case cluster.Exit:
 		d.exit(o)
+	case cluster.Ping:
+		d.pinger.set(o.Interval)
+	case cluster.Fence:
+		d.fence(o)
+	case cluster.Feed:
+		d.feed()
+	case cluster.Unleash:
+		d.unleash()
 	case cluster.Emit:
 	}
 }

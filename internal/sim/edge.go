@@ -62,7 +62,7 @@ type write struct {
 
 func (t *write) step(p point, do func()) {
 	d := t.e.d
-	d.later(d.w.netlink(), func() {
+	d.later(d.n.slow+d.w.netlink(), func() {
 		d.w.reached(d.n, p)
 		d.do(do)
 	})
@@ -78,6 +78,9 @@ func (t *write) begin() {
 }
 
 func (t *write) revoke() {
+	if t.refused() {
+		return
+	}
 	t.e.d.n.grant(t.g, element{})
 	t.answer(cluster.Granted)
 }
@@ -85,7 +88,10 @@ func (t *write) revoke() {
 // ticket begins rule K2: the ticket lives before the clock is read.
 func (t *write) ticket() {
 	d := t.e.d
-	d.n.kernel.tickets[t.g] = d.n.local().Add(d.w.setup.ticket())
+	if t.refused() {
+		return
+	}
+	d.n.kernel.tickets[t.g] = d.n.ticks().Add(d.w.setup.ticket())
 	t.step(pointClock, t.clock)
 }
 
@@ -107,9 +113,10 @@ func (t *write) clock() {
 // element, a new grant that none runs.
 func (t *write) commit() {
 	n := t.e.d.n
-	now := n.local()
+	now := n.ticks()
 	runs := n.kernel.leases[t.g].end > now
 	switch {
+	case t.refused():
 	case !t.o.Fresh && !runs:
 		t.lapse()
 	case n.kernel.tickets[t.g] <= now && t.tries < edgeTries:
@@ -127,6 +134,15 @@ func (t *write) commit() {
 	}
 }
 
+// refused answers that the kernel would not write: what ran runs on.
+func (t *write) refused() bool {
+	if t.e.d.n.refuses == 0 {
+		return false
+	}
+	t.answer(cluster.Unwritten)
+	return true
+}
+
 // lapse makes the answer true: an end is final.
 func (t *write) lapse() {
 	t.e.d.n.grant(t.g, element{})
@@ -135,7 +151,11 @@ func (t *write) lapse() {
 
 func (t *write) answer(s cluster.LeaseState) {
 	t.step(pointAck, func() {
-		t.e.d.post(cluster.Leased{Group: t.o.Group, Seq: t.o.Seq, State: s})
+		err := ""
+		if s == cluster.Unwritten {
+			err = "cannot allocate memory"
+		}
+		t.e.d.post(cluster.Leased{Group: t.o.Group, Seq: t.o.Seq, State: s, Err: err})
 		t.e.next()
 	})
 }

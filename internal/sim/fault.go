@@ -1,105 +1,174 @@
 package sim
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"lubdub/internal/cluster"
 )
 
-// fault is one letter of the alphabet.
+// fault is one letter of the alphabet. strike takes all that the fault needs from
+// the dice, and returns what it does; nil: this cluster has nothing for it.
 type fault struct {
 	name     string
 	peaceful bool // it leaves nodes and networks alone
-	strike   func(*schedule)
+	strike   func(*schedule, *dice) func()
+	pair     [2]string // two faults of one moment instead
 }
 
-// faults is the alphabet. A seed takes a part of it.
-var faults = [...]fault{
-	{"daemon killed", false, func(s *schedule) { s.kill(s.node()) }},
-	{"daemon frozen", false, func(s *schedule) { s.freeze(s.node(), s.frost()) }},
-	{"machine crashed", false, func(s *schedule) { s.crash(s.node()) }},
-	{"power lost", false, func(s *schedule) { s.crash(s.w.nodes[0]); s.crash(s.w.nodes[1]) }},
-	{"way cut", false, (*schedule).cutWay},
-	{"links cut", false, (*schedule).cutLinks},
-	{"cable pulled", false, (*schedule).pullCable},
-	{"port cut", false, (*schedule).cutPort},
-	{"front carrier lost", false, (*schedule).pullFront},
-	{"front split", false, (*schedule).splitFront},
-	{"node isolated", false, (*schedule).isolate},
-	{"beats lost", false, (*schedule).lose},
-	{"beats late", false, (*schedule).delay},
-	{"beats doubled", false, (*schedule).double},
-	{"beats replayed", false, (*schedule).replays},
-	{"front lossy", false, (*schedule).frontLoss},
-	{"gateway silent", false, (*schedule).mumble},
-	{"resource died", true, (*schedule).death},
-	{"agent ill", true, (*schedule).illness},
-	{"address removed", true, (*schedule).stripped},
-	{"disk full", false, (*schedule).diskFull},
-	{"stranger", false, (*schedule).stranger},
-	{"operator", true, (*schedule).operator},
-	{"operator", true, (*schedule).operator},
-	{"ambush", false, (*schedule).ambush},
-	{"ambush on an order", false, func(s *schedule) { s.operator(); s.ambush() }},
-	{"ambush on an order", false, func(s *schedule) { s.ambush(); s.operator() }},
+// alphabet is all faults. A seed takes a part of it.
+func alphabet() []fault {
+	return []fault{
+		{name: "daemon killed", strike: (*schedule).kill},
+		{name: "daemon frozen", strike: (*schedule).freeze},
+		{name: "machine crashed", strike: (*schedule).crash},
+		{name: "power lost", strike: (*schedule).blackout},
+		{name: "way cut", strike: (*schedule).cutWay},
+		{name: "links cut", strike: (*schedule).cutLinks},
+		{name: "cable pulled", strike: (*schedule).pullCable},
+		{name: "port cut", strike: (*schedule).cutPort},
+		{name: "front carrier lost", strike: (*schedule).pullFront},
+		{name: "front split", strike: (*schedule).splitFront},
+		{name: "node isolated", strike: (*schedule).isolate},
+		{name: "beats lost", strike: (*schedule).lose},
+		{name: "beats late", strike: (*schedule).delay},
+		{name: "beats doubled", strike: (*schedule).double},
+		{name: "beats replayed", strike: (*schedule).replays},
+		{name: "front lossy", strike: (*schedule).frontLoss},
+		{name: "gateway silent", strike: (*schedule).mumble},
+		{name: "machine paused", strike: (*schedule).standStill},
+		{name: "daemon upgraded", strike: (*schedule).upgrade},
+		{name: "clock stepped", strike: (*schedule).stepClock},
+		{name: "clock drifts", strike: (*schedule).drift},
+		{name: "netlink refuses", strike: (*schedule).refuse},
+		{name: "netlink slow", strike: (*schedule).drag},
+		{name: "no sockets", strike: (*schedule).exhaust},
+		{name: "port learns", strike: (*schedule).relearn},
+		{name: "proxy arp", strike: (*schedule).proxyARP},
+		{name: "ping node silent", strike: (*schedule).hush},
+		{name: "ping node flaps", strike: (*schedule).flap},
+		{name: "ports flap", strike: (*schedule).flapPorts},
+		{name: "beats lost in bursts", strike: (*schedule).burst},
+		{name: "beats damaged", strike: (*schedule).corrupt},
+		{name: "beats forged", strike: (*schedule).forgeries},
+		{name: "fence device ill", strike: (*schedule).spoilDevice},
+		{name: "fence device lies", strike: (*schedule).corruptDevice},
+		{name: "fence confirmed", strike: (*schedule).confirmFence},
+		{name: "fence confirmed blindly", strike: (*schedule).confirmBlindly},
+		{name: "resource died", peaceful: true, strike: (*schedule).death},
+		{name: "agent ill", peaceful: true, strike: (*schedule).illness},
+		{name: "address removed", peaceful: true, strike: (*schedule).stripped},
+		{name: "disk full", strike: (*schedule).diskFull},
+		{name: "stranger", strike: (*schedule).stranger},
+		{name: "operator", peaceful: true, strike: (*schedule).operator},
+		{name: "operator again", peaceful: true, pair: [2]string{"operator"}},
+		{name: "ambush", strike: (*schedule).ambush},
+		{name: "ambush after an order", pair: [2]string{"operator", "ambush"}},
+		{name: "ambush before an order", pair: [2]string{"ambush", "operator"}},
+	}
+}
+
+// names are the faults that a letter stands for.
+func (f *fault) names() []string {
+	switch {
+	case f.strike != nil:
+		return []string{f.name}
+	case f.pair[1] == "":
+		return f.pair[:1]
+	}
+	return f.pair[:]
 }
 
 // kill ends a daemon; its supervisor starts it again, soon or not.
-func (s *schedule) kill(n *node) {
-	n.kill()
-	d := s.w.setup.DeadTime
-	back := between(s.rng, 0, 3*d)
-	switch s.rng.IntN(4) {
-	case 0:
-		back = between(s.rng, 0, d/20)
-	case 1:
-		back = s.span() * 4
+func (s *schedule) kill(d *dice) func() {
+	n, dead := d.node(), s.w.setup.DeadTime
+	back := d.time("back", func(r *rand.Rand) time.Duration {
+		switch r.IntN(4) {
+		case 0:
+			return between(r, 0, dead/20)
+		case 1:
+			return d.lasting(r) * 4
+		}
+		return between(r, 0, 3*dead)
+	})
+	return func() {
+		n.kill()
+		s.later(back, n.start)
 	}
-	s.later(back, n.start)
 }
 
 // frost is how long a freeze lasts: around the times that matter.
-func (s *schedule) frost() time.Duration {
-	d := s.w.setup.DeadTime
-	switch s.rng.IntN(4) {
-	case 0:
-		return between(s.rng, time.Millisecond, d/5)
-	case 1:
-		return between(s.rng, d/2, d*3/2)
-	case 2:
-		return between(s.rng, d, 6*d)
-	}
-	return s.span()
-}
-
-func (s *schedule) freeze(n *node, d time.Duration) {
-	n.freeze()
-	life := n.lives
-	s.later(d, func() {
-		if n.lives == life {
-			n.thaw()
+func (s *schedule) frost(d *dice) time.Duration {
+	dead := s.w.setup.DeadTime
+	return d.time("for", func(r *rand.Rand) time.Duration {
+		switch r.IntN(4) {
+		case 0:
+			return between(r, time.Millisecond, dead/5)
+		case 1:
+			return between(r, dead/2, dead*3/2)
+		case 2:
+			return between(r, dead, 6*dead)
 		}
+		return d.lasting(r)
 	})
 }
 
-func (s *schedule) crash(n *node) {
+func (s *schedule) freeze(d *dice) func() {
+	n, span := d.node(), s.frost(d)
+	return func() {
+		n.freeze()
+		life := n.lives
+		s.later(span, func() {
+			if n.lives == life {
+				n.thaw()
+			}
+		})
+	}
+}
+
+func (s *schedule) crash(d *dice) func() {
+	n := d.node()
+	off, start := s.outage(d, "for"), s.restart(d, "start")
+	return func() { s.powerCycle(n, off, start) }
+}
+
+// blackout takes the power from both nodes.
+func (s *schedule) blackout(d *dice) func() {
+	a, startA := s.outage(d, "a"), s.restart(d, "start-a")
+	b, startB := s.outage(d, "b"), s.restart(d, "start-b")
+	return func() {
+		s.powerCycle(s.w.nodes[0], a, startA)
+		s.powerCycle(s.w.nodes[1], b, startB)
+	}
+}
+
+func (s *schedule) outage(d *dice, name string) time.Duration {
+	dead := s.w.setup.DeadTime
+	return d.time(name, func(r *rand.Rand) time.Duration { return between(r, dead/10, 2*dead) + d.lasting(r) })
+}
+
+func (s *schedule) restart(d *dice, name string) time.Duration {
+	dead := s.w.setup.DeadTime
+	return d.between(name, dead/10, dead)
+}
+
+// powerCycle takes a machine's power for a while; its daemon starts after the boot.
+func (s *schedule) powerCycle(n *node, off, start time.Duration) {
 	n.crash()
-	d := s.w.setup.DeadTime
-	s.later(between(s.rng, d/10, 2*d)+s.span(), func() {
+	s.later(off, func() {
 		n.boot()
-		s.later(between(s.rng, d/10, d), n.start)
+		s.later(start, n.start)
 	})
 }
 
 // hold counts a fault up, and down again when it has lasted.
-func (s *schedule) hold(counters ...*int) {
+func (s *schedule) hold(span time.Duration, counters ...*int) {
 	s.w.change(func() {
 		for _, c := range counters {
 			*c++
 		}
 	})
 	s.w.carrierChanged()
-	span := s.span()
 	s.later(span, func() {
 		s.w.change(func() {
 			for _, c := range counters {
@@ -111,227 +180,266 @@ func (s *schedule) hold(counters ...*int) {
 	})
 }
 
-func (s *schedule) cutWay() {
-	l, from := s.w.links[s.rng.IntN(len(s.w.links))], s.rng.IntN(2)
-	s.w.note("link %d is cut from %s", l.index, s.w.nodes[from].name)
-	s.hold(&l.way[from].cuts)
+func (s *schedule) cutWay(d *dice) func() {
+	l, from, span := d.link(), d.nodeAs("from"), d.span()
+	return func() {
+		s.w.note("link %d is cut from %s", l.index, from.name)
+		s.hold(span, &l.way[from.id].cuts)
+	}
 }
 
-func (s *schedule) cutLinks() {
-	ways := s.rng.IntN(3) // from a, from b, both
-	s.w.note("all links are cut (%d)", ways)
-	var held []*int
-	for _, l := range s.w.links {
-		for from := range l.way {
-			if ways == 2 || ways == from {
-				held = append(held, &l.way[from].cuts)
+// fromWords are the directions between the nodes, by who sends.
+var fromWords = []string{"a", "b", "both"}
+
+func (s *schedule) cutLinks(d *dice) func() {
+	from, span := d.pick("from", fromWords...), d.span()
+	return func() {
+		s.w.note("all links are cut (from %s)", fromWords[from])
+		var held []*int
+		for _, l := range s.w.links {
+			for i := range l.way {
+				if from == 2 || from == i {
+					held = append(held, &l.way[i].cuts)
+				}
 			}
 		}
-	}
-	s.hold(held...)
-}
-
-func (s *schedule) pullCable() {
-	s.w.note("the cross-over cable is pulled")
-	s.hold(&s.w.links[0].dead)
-}
-
-func (s *schedule) cutPort() {
-	n := s.node()
-	p := &s.w.front.ports[n.id]
-	switch s.rng.IntN(3) {
-	case 0:
-		s.w.note("front: what %s sends is lost", n.name)
-		s.hold(&p.out)
-	case 1:
-		s.w.note("front: what %s should receive is lost", n.name)
-		s.hold(&p.in)
-	default:
-		s.w.note("front: the port of %s is cut", n.name)
-		s.hold(&p.out, &p.in)
+		s.hold(span, held...)
 	}
 }
 
-func (s *schedule) pullFront() {
-	n := s.node()
-	s.w.note("front: %s loses carrier", n.name)
-	s.hold(&s.w.front.ports[n.id].dead)
+func (s *schedule) pullCable(d *dice) func() {
+	span := d.span()
+	return func() {
+		s.w.note("the cross-over cable is pulled")
+		s.hold(span, &s.w.links[0].dead)
+	}
 }
 
-func (s *schedule) splitFront() {
-	ways := s.rng.IntN(3)
-	s.w.note("front: the nodes do not see each other (%d)", ways)
-	pair := &s.w.front.pair
-	if ways == 2 {
-		s.hold(&pair[0], &pair[1])
-		return
+// wayWords are the directions of one node: what it sends, what it should receive.
+var wayWords = []string{"out", "in", "both"}
+
+func (s *schedule) cutPort(d *dice) func() {
+	n, way, span := d.node(), d.pick("way", wayWords...), d.span()
+	return func() {
+		s.w.note("front: the port of %s is cut (%s)", n.name, wayWords[way])
+		s.hold(span, s.w.front.ports[n.id].ways(way)...)
 	}
-	s.hold(&pair[ways])
+}
+
+// ways are the counters of the directions of a port.
+func (p *port) ways(way int) []*int {
+	return [][]*int{{&p.out}, {&p.in}, {&p.out, &p.in}}[way]
+}
+
+func (s *schedule) pullFront(d *dice) func() {
+	n, span := d.node(), d.span()
+	return func() {
+		s.w.note("front: %s loses carrier", n.name)
+		s.hold(span, &s.w.front.ports[n.id].dead)
+	}
+}
+
+func (s *schedule) splitFront(d *dice) func() {
+	from, span := d.pick("from", fromWords...), d.span()
+	return func() {
+		s.w.note("front: the nodes do not see each other (from %s)", fromWords[from])
+		pair := &s.w.front.pair
+		s.hold(span, [][]*int{{&pair[0]}, {&pair[1]}, {&pair[0], &pair[1]}}[from]...)
+	}
 }
 
 // isolate cuts everything that a node sends, or receives, or both.
-func (s *schedule) isolate() {
-	n, ways := s.node(), s.rng.IntN(3)
-	s.w.note("%s is isolated (%d: 0 sends nothing, 1 receives nothing, 2 both)", n.name, ways)
-	var held []*int
-	for _, l := range s.w.links {
-		if ways != 1 {
-			held = append(held, &l.way[n.id].cuts)
+func (s *schedule) isolate(d *dice) func() {
+	n, way, span := d.node(), d.pick("way", wayWords...), d.span()
+	return func() {
+		s.w.note("%s is isolated (%s)", n.name, wayWords[way])
+		held := s.w.front.ports[n.id].ways(way)
+		for _, l := range s.w.links {
+			if way != 1 {
+				held = append(held, &l.way[n.id].cuts)
+			}
+			if way != 0 {
+				held = append(held, &l.way[1-n.id].cuts)
+			}
 		}
-		if ways != 0 {
-			held = append(held, &l.way[1-n.id].cuts)
-		}
+		s.hold(span, held...)
 	}
-	if ways != 1 {
-		held = append(held, &s.w.front.ports[n.id].out)
-	}
-	if ways != 0 {
-		held = append(held, &s.w.front.ports[n.id].in)
-	}
-	s.hold(held...)
 }
 
 // tune sets a number until the fault is over.
-func (s *schedule) tune(what *int, value int) {
+func (s *schedule) tune(span time.Duration, what *int, value int) {
 	s.w.change(func() { *what = value })
-	s.later(s.span(), func() { s.w.change(func() { *what = 0 }) })
+	s.later(span, func() { s.w.change(func() { *what = 0 }) })
 }
 
-func (s *schedule) way() *way {
-	return &s.w.links[s.rng.IntN(len(s.w.links))].way[s.rng.IntN(2)]
-}
+// way is a direction of a link.
+func (s *schedule) way(d *dice) *way { return &d.link().way[d.nodeAs("from").id] }
 
-func (s *schedule) lose() {
-	loss := 50 + s.rng.IntN(850)
-	s.w.note("a link loses %d of 1000 beats", loss)
-	s.tune(&s.way().loss, loss)
-}
-
-func (s *schedule) delay() {
-	v, d := s.way(), s.span()
-	s.w.note("a link delays beats by up to %v", d)
-	s.w.change(func() { v.delay = d })
-	s.later(s.span(), func() { s.w.change(func() { v.delay = 0 }) })
-}
-
-func (s *schedule) double() {
-	s.w.note("a link doubles beats")
-	s.tune(&s.way().duplicate, 500)
-}
-
-func (s *schedule) replays() {
-	from := s.rng.IntN(2)
-	s.w.note("old beats of %s are replayed", s.w.nodes[from].name)
-	for range 1 + s.rng.IntN(20) {
-		s.later(s.span(), func() { s.w.replay(from) })
+func (s *schedule) lose(d *dice) func() {
+	v, loss, span := s.way(d), d.number("loss", 50, 900), d.span()
+	return func() {
+		s.w.note("a link loses %d of 1000 beats", loss)
+		s.tune(span, &v.loss, loss)
 	}
 }
 
-func (s *schedule) frontLoss() {
-	loss := 50 + s.rng.IntN(600)
-	s.w.note("front: %d of 1000 frames are lost", loss)
-	s.tune(&s.w.front.loss, loss)
-}
-
-func (s *schedule) mumble() {
-	s.w.note("front: the gateway is silent")
-	s.hold(&s.w.front.mumbles)
-}
-
-func (s *schedule) resource(addresses bool) (g, r int, found bool) {
-	g = s.rng.IntN(len(s.w.setup.Groups))
-	resources := s.w.setup.Groups[g].Resources
-	r = s.rng.IntN(len(resources))
-	return g, r, isAddress(resources[r]) == addresses
-}
-
-func (s *schedule) death() {
-	n := s.node()
-	g, r, found := s.resource(false)
-	if found && n.runs[g][r] {
-		s.w.note("%s: %s dies", n.name, s.w.setup.Groups[g].Resources[r].Name)
-		n.die(g, r)
+func (s *schedule) delay(d *dice) func() {
+	v, late, span := s.way(d), d.time("late", d.lasting), d.span()
+	return func() {
+		s.w.note("a link delays beats by up to %v", late)
+		s.w.change(func() { v.delay = late })
+		s.later(span, func() { s.w.change(func() { v.delay = 0 }) })
 	}
 }
 
-func (s *schedule) stripped() {
-	n := s.node()
-	g, r, found := s.resource(true)
-	if found && n.runs[g][r] {
-		s.w.note("%s: %s is removed by another program", n.name, s.w.setup.Groups[g].Resources[r].Name)
-		n.strip(g, r)
+func (s *schedule) double(d *dice) func() {
+	v, span := s.way(d), d.span()
+	return func() {
+		s.w.note("a link doubles beats")
+		s.tune(span, &v.duplicate, 500)
 	}
 }
 
-func (s *schedule) illness() {
-	n := s.node()
-	g, r, found := s.resource(false)
+func (s *schedule) replays(d *dice) func() {
+	from, count, span := d.nodeAs("from"), d.number("count", 1, 21), d.span()
+	return func() {
+		s.w.note("old beats of %s are replayed", from.name)
+		for i := range count {
+			s.later(span*time.Duration(i+1)/time.Duration(count), func() { s.w.replay(from.id) })
+		}
+	}
+}
+
+func (s *schedule) frontLoss(d *dice) func() {
+	loss, span := d.number("loss", 50, 650), d.span()
+	return func() {
+		s.w.note("front: %d of 1000 frames are lost", loss)
+		s.tune(span, &s.w.front.loss, loss)
+	}
+}
+
+func (s *schedule) mumble(d *dice) func() {
+	span := d.span()
+	return func() {
+		s.w.note("front: the gateway is silent")
+		s.hold(span, &s.w.front.mumbles)
+	}
+}
+
+func (s *schedule) death(d *dice) func() {
+	n := d.node()
+	g, r, found := d.resource(false)
 	if !found {
-		return
+		return nil
 	}
-	m := mood(1 + s.rng.IntN(int(moods)-1))
-	if s.w.judge.peaceful && m >= liesStarted {
-		m = hangs
+	return func() {
+		if n.runs[g][r] {
+			s.w.note("%s: %s dies", n.name, s.w.setup.Groups[g].Resources[r].Name)
+			n.die(g, r)
+		}
 	}
-	s.w.note("%s: the agent of %s %s", n.name, s.w.setup.Groups[g].Resources[r].Name, moodNames[m])
-	n.moods[g][r] = m
-	s.later(s.span(), func() { n.moods[g][r] = sane })
 }
 
-func (s *schedule) diskFull() {
-	n := s.node()
-	s.w.note("%s: the disk is full", n.name)
-	n.disk.full = true
-	s.later(s.span(), func() { n.disk.full = false })
+func (s *schedule) stripped(d *dice) func() {
+	n := d.node()
+	g, r, found := d.resource(true)
+	if !found {
+		return nil
+	}
+	return func() {
+		if n.runs[g][r] {
+			s.w.note("%s: %s is removed by another program", n.name, s.w.setup.Groups[g].Resources[r].Name)
+			n.strip(g, r)
+		}
+	}
 }
 
-func (s *schedule) stranger() {
-	f := &s.w.front
-	f.stranger = s.rng.IntN(len(s.w.setup.Groups))
-	s.w.note("front: a stranger has the address of %s", s.w.setup.Groups[f.stranger].Name)
-	s.later(s.span()/2, func() { f.stranger = -1 })
+func (s *schedule) illness(d *dice) func() {
+	n := d.node()
+	g, r, found := d.resource(false)
+	if !found {
+		return nil
+	}
+	m := mood(d.choose("mood", moodNames[:], func(r *rand.Rand) int {
+		m := mood(1 + r.IntN(int(moods)-1))
+		if s.w.judge.peaceful && m >= liesStarted {
+			m = hangs
+		}
+		return int(m)
+	}))
+	span := d.span()
+	return func() {
+		s.w.note("%s: the agent of %s %s", n.name, s.w.setup.Groups[g].Resources[r].Name, moodNames[m])
+		n.moods[g][r] = m
+		s.later(span, func() { n.moods[g][r] = sane })
+	}
 }
+
+func (s *schedule) diskFull(d *dice) func() {
+	n, span := d.node(), d.span()
+	return func() {
+		s.w.note("%s: the disk is full", n.name)
+		n.disk.full = true
+		s.later(span, func() { n.disk.full = false })
+	}
+}
+
+func (s *schedule) stranger(d *dice) func() {
+	g, span := d.group(), d.span()
+	return func() {
+		f := &s.w.front
+		f.stranger = g
+		s.w.note("front: a stranger has the address of %s", s.w.setup.Groups[g].Name)
+		s.later(span/2, func() { f.stranger = -1 })
+	}
+}
+
+// orderWords are the operator's; most of them move a group.
+var orderWords = []string{"standby", "cleanup", "leave", "move away", "move"}
 
 // operator gives an order.
-func (s *schedule) operator() {
-	n := s.node()
-	g := s.w.setup.Groups[s.rng.IntN(len(s.w.setup.Groups))].Name
-	switch s.rng.IntN(7) {
+func (s *schedule) operator(d *dice) func() {
+	n := d.node()
+	switch d.choose("order", orderWords, func(r *rand.Rand) int { return min(r.IntN(7), 4) }) {
 	case 0:
-		s.w.command(n, cluster.Command{Verb: cluster.Standby})
-		s.later(s.span()*2, func() { s.w.command(n, cluster.Command{Verb: cluster.Online}) })
+		span := d.span() * 2
+		return func() {
+			s.w.command(n, cluster.Command{Verb: cluster.Standby})
+			s.later(span, func() { s.w.command(n, cluster.Command{Verb: cluster.Online}) })
+		}
 	case 1:
-		s.w.command(n, cluster.Command{Verb: cluster.Cleanup, Group: g})
+		return s.orders(n, cluster.Command{Verb: cluster.Cleanup, Group: s.groupName(d)})
 	case 2:
-		n.back = between(s.rng, 0, 2*s.w.setup.DeadTime)
-		s.w.command(n, cluster.Command{Verb: cluster.Leave})
+		back := d.between("back", 0, 2*s.w.setup.DeadTime)
+		return func() {
+			n.back = back
+			s.w.command(n, cluster.Command{Verb: cluster.Leave})
+		}
 	case 3:
-		s.w.command(n, cluster.Command{Verb: cluster.Move, Group: g, Dry: s.rng.IntN(4) == 0})
-	default:
-		s.w.command(n, cluster.Command{Verb: cluster.Move, Group: g, Node: s.node().name})
+		return s.orders(n, cluster.Command{Verb: cluster.Move, Group: s.groupName(d), Dry: d.flag("dry", 4)})
 	}
+	return s.orders(n, cluster.Command{Verb: cluster.Move, Group: s.groupName(d), Node: d.nodeAs("to").name})
+}
+
+func (s *schedule) groupName(d *dice) string { return s.w.setup.Groups[d.group()].Name }
+
+func (s *schedule) orders(n *node, c cluster.Command) func() {
+	return func() { s.w.command(n, c) }
 }
 
 // ambush waits for a daemon at an exact place.
-func (s *schedule) ambush() {
-	n := s.node()
-	at := point(1 + s.rng.IntN(int(points)-1))
-	count := 1 + s.rng.IntN(4)
-	kind := s.rng.IntN(5)
-	s.w.when(n, at, count, func() {
-		if s.over {
-			return
-		}
-		s.w.note("ambush of %s before %v", n.name, at)
-		switch kind {
-		case 0:
-			s.kill(n)
-		case 1, 2:
-			s.freeze(n, s.frost())
-		case 3:
-			s.cutLinks()
-		default:
-			s.isolate()
-		}
-	})
+func (s *schedule) ambush(d *dice) func() {
+	n := d.node()
+	at := point(1 + d.pick("place", pointNames[1:]...))
+	count := d.number("count", 1, 5)
+	do := d.then("daemon killed", "daemon frozen", "daemon frozen", "links cut", "node isolated")
+	return func() {
+		s.w.when(n, at, count, func() {
+			if s.over {
+				return
+			}
+			s.w.note("ambush of %s before %v", n.name, at)
+			do()
+		})
+	}
 }

@@ -15,6 +15,8 @@ type front struct {
 	gateway  bool   // a third station talks
 	mumbles  int    // faults that silence the gateway
 	period   time.Duration
+	proxy    bool // a router answers for every address that is asked for
+	stations []station
 	stranger int                // the group whose address a stranger has; negative: none
 	heard    [2]time.Duration   // the last frame that the node received
 	third    [2]bool            // it has ever heard a third station
@@ -49,7 +51,7 @@ func (w *World) lost() bool { return w.front.loss > 0 && w.net.IntN(1000) < w.fr
 
 // audible says that the node hears the gateway, which speaks once a period.
 func (f *front) audible(n *node) bool {
-	return f.gateway && f.mumbles == 0 && n.powered && f.receives(n.id)
+	return f.gateway && f.mumbles == 0 && n.awake() && f.receives(n.id)
 }
 
 // listen notes what each node has heard of the gateway up to now.
@@ -90,7 +92,7 @@ func (w *World) claim(from, g int) {
 	}
 	w.after(w.transit(), func() {
 		n := w.nodes[1-from]
-		if !n.powered {
+		if !n.awake() {
 			return
 		}
 		w.front.frame(w, n.id)
@@ -118,8 +120,12 @@ type asking struct {
 	began   cluster.Time
 	from    time.Duration // the same in true time
 	mac     string
+	any     bool // who answered answers for an address that nobody has too
 	sent    int
 }
+
+// macRouter is the router's that answers for every address.
+const macRouter = "mac-router"
 
 const (
 	probeCount = 3
@@ -140,6 +146,10 @@ func (a *asking) next() {
 			a.tell("eth0 has no carrier")
 			return
 		}
+		if d.n.sockets > 0 {
+			a.tell("too many open files")
+			return
+		}
 	}
 	if a.sent == probeCount || a.mac != "" {
 		a.tell("")
@@ -152,13 +162,13 @@ func (a *asking) next() {
 func (a *asking) send() {
 	d, w := a.d, a.d.w
 	a.sent++
-	w.ask(d.n, a.g, func(mac string) { a.mac = mac })
+	w.ask(d.n, a.g, func(mac string) { a.mac, a.any = mac, mac == macRouter })
 	d.later(probeGap, a.next)
 }
 
 func (a *asking) tell(err string) {
 	d, w := a.d, a.d.w
-	p := cluster.Probed{Group: w.setup.Groups[a.g].Name, Attempt: a.attempt, Began: a.began, MAC: a.mac, Err: err}
+	p := cluster.Probed{Group: w.setup.Groups[a.g].Name, Attempt: a.attempt, Began: a.began, MAC: a.mac, Anything: a.any, Err: err}
 	f := &w.front
 	if f.foreign[d.n.id][a.g] >= a.from-w.setup.Keepalive {
 		p.Foreign = d.n.peer().mac
@@ -176,12 +186,15 @@ func (w *World) ask(n *node, g int, answer func(mac string)) {
 	if w.front.stranger == g && w.front.reaches(n.id) {
 		w.after(2*w.transit(), func() { answer("mac-stranger") })
 	}
+	if w.front.proxy && w.front.reaches(n.id) {
+		w.after(2*w.transit(), func() { answer(macRouter) })
+	}
 	if !w.front.up(n.id) || w.lost() {
 		return
 	}
 	w.after(w.transit(), func() {
 		other := n.peer()
-		if !other.powered {
+		if !other.awake() {
 			return
 		}
 		w.front.frame(w, other.id)
@@ -190,7 +203,7 @@ func (w *World) ask(n *node, g int, answer func(mac string)) {
 			return
 		}
 		w.after(w.transit(), func() {
-			if n.powered {
+			if n.awake() {
 				w.front.frame(w, n.id)
 				answer(other.mac)
 			}

@@ -21,6 +21,7 @@ const (
 type judge struct {
 	w        *World
 	peaceful bool // no fault but agents that fail: what may run once runs once
+	perjured bool // a fence device or the operator said of a living node that it is off
 	nodes    [2]record
 	split    split
 	groups   []ledger
@@ -41,6 +42,9 @@ type record struct {
 	second   time.Duration // beats are counted by the second
 	beats    int
 	commands map[uint64]cluster.Verb
+	warrant  warrant
+	told     []uint64      // by group: the highest epoch that it knows of
+	unarmed  time.Duration // since when it serves without a watchdog; never: it does not
 }
 
 // promise is a beat that said quiet, stopped or left (rule K3).
@@ -76,6 +80,7 @@ func (j *judge) open(w *World) {
 			r.known[g] = make([]verdict, len(w.setup.Groups[g].Resources))
 		}
 		r.commands = map[uint64]cluster.Verb{}
+		r.told, r.unarmed = make([]uint64, n), never
 	}
 	j.split.open(w)
 }
@@ -124,9 +129,7 @@ func (w *World) answered(g int) {
 	}
 	j.overlaps(g, both)
 	j.serves(g)
-	if j.peaceful {
-		j.once(g)
-	}
+	j.single(g)
 }
 
 // rises judges a node that begins to answer.
@@ -187,15 +190,6 @@ func (j *judge) watch() {
 		if j.groups[g].overlap >= 0 {
 			j.split.update()
 			j.excuse(g)
-		}
-	}
-}
-
-// once judges that what may run once does.
-func (j *judge) once(g int) {
-	for r, res := range j.w.setup.Groups[g].Resources {
-		if !res.Warm && !isAddress(res) && j.w.nodes[0].runs[g][r] && j.w.nodes[1].runs[g][r] {
-			j.w.fail("once", "%s runs on both nodes", res.Name)
 		}
 	}
 }

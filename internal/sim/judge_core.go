@@ -20,6 +20,11 @@ func (j *judge) started(d *daemon, saved cluster.Saved) {
 		r.silent[g], r.granted[g], r.state[g] = promise{}, 0, cluster.Stopped
 	}
 	r.adopted = saved.SameBoot
+	j.newWarrant(d, saved)
+	r.unarmed = never
+	for g, group := range j.w.setup.Groups {
+		r.told[g] = saved.Groups[group.Name].Epoch
+	}
 	r.actions = 0
 	clear(r.commands)
 }
@@ -54,6 +59,7 @@ func (j *judge) sent(d *daemon, b cluster.Beat) {
 		}
 		r.silent[g], r.state[g] = promise{silent, n.lives, r.granted[g]}, said.State
 	}
+	j.armed(d, b)
 	if second := w.now / time.Second; second != r.second {
 		r.second, r.beats = second, 0
 	}
@@ -64,20 +70,10 @@ func (j *judge) sent(d *daemon, b cluster.Beat) {
 	}
 }
 
-// entitled judges what is asked of the kernel: never for longer than Y.
-func (j *judge) entitled(d *daemon, o cluster.Entitle) {
-	w := j.w
-	g := w.groupIndex(o.Group)
-	j.nodes[d.n.id].granted[g] = o.Seq
-	if limit := d.n.local().Add(w.setup.yield() + time.Millisecond); o.Until > limit {
-		w.fail("I3", "%s entitles itself for %v, more than Y", d.n.name, o.Until.Sub(d.n.local()))
-	}
-}
-
 // written judges a lease in the kernel: it may outlast what the core meant by
 // the life of a ticket (rule K2).
 func (j *judge) written(n *node, g int, until cluster.Time) {
-	if over := n.kernel.leases[g].end.Sub(until); over > j.w.setup.ticket()+time.Millisecond {
+	if over := n.kernel.leases[g].end.Add(n.jumped).Sub(until); over > j.w.setup.ticket()+time.Millisecond {
 		j.w.fail("I3", "the kernel of %s serves %s for %v longer than its core said", n.name, j.w.setup.Groups[g].Name, over)
 	}
 }
@@ -98,6 +94,10 @@ func (j *judge) ran(d *daemon, o cluster.Run, g, r int) {
 	switch {
 	case resources[r].Warm:
 	case o.Action == cluster.Start:
+		if !isAddress(resources[r]) {
+			j.opens(n, o, g)
+			j.bites(n, g, r)
+		}
 		j.starts(n, g, r)
 	case o.Action == cluster.Stop:
 		j.stops(n, g, r)
@@ -134,14 +134,36 @@ func (j *judge) stops(n *node, g, r int) {
 // told notes what an outcome told the core.
 func (j *judge) told(a *action, result cluster.Result) {
 	v := saidFailed
+	r := &j.nodes[a.d.n.id]
+	muted := a.run.Action == cluster.Monitor && r.state[a.g] == cluster.Mute // rule K1: it proves nothing
 	switch {
+	case muted && result != cluster.NotRunning:
+		v = saidRunning
 	case result != cluster.OK && result != cluster.NotRunning:
 	case result == cluster.NotRunning, a.run.Action == cluster.Stop:
 		v = saidStopped
 	default:
 		v = saidRunning
 	}
-	j.nodes[a.d.n.id].known[a.g][a.r] = v
+	r.known[a.g][a.r] = v
+}
+
+// confirmed takes note of an operator's word that the other node is off, before
+// anything is done that follows from it.
+func (j *judge) confirmed(d *daemon, out []cluster.Output) {
+	r := &j.nodes[d.n.id]
+	for _, o := range out {
+		a, reply := o.(cluster.Reply)
+		if !reply || !a.OK || r.commands[a.ID] != cluster.FenceConfirm {
+			continue
+		}
+		v := &r.warrant
+		v.gone, v.off, v.newLife = true, true, 0
+		if d.n.peer().powered {
+			j.perjured = true
+			j.split.betray()
+		}
+	}
 }
 
 // replied notes the answer to a command.
@@ -173,6 +195,9 @@ func (w *World) command(n *node, c cluster.Command) {
 	w.commands++
 	c.ID = w.commands
 	w.judge.nodes[n.id].commands[c.ID] = c.Verb
+	if c.Dry {
+		w.judge.nodes[n.id].commands[c.ID] = "dry"
+	}
 	w.note("%s operator: %s %s %s", n.name, c.Verb, c.Group, c.Node)
 	switch c.Verb {
 	case cluster.Online:

@@ -21,6 +21,7 @@ type way struct {
 	loss      int           // per mille
 	delay     time.Duration // at most so much more
 	duplicate int           // per mille
+	corrupt   int           // per mille: a bit is wrong
 }
 
 // maxHistory bounds the beats that a replay can choose from.
@@ -44,7 +45,7 @@ func (l *link) up(w *World, from int) bool {
 // sound says that each beat of the node gets through in time.
 func (l *link) sound(w *World, from int) bool {
 	v := &l.way[from]
-	return l.up(w, from) && v.loss == 0 && v.delay < w.setup.Keepalive && (!l.front || w.front.loss == 0)
+	return l.up(w, from) && v.loss == 0 && v.corrupt == 0 && v.delay < w.setup.Keepalive && (!l.front || w.front.loss == 0)
 }
 
 func (w *World) sendBeat(from int, b cluster.Beat) {
@@ -91,6 +92,10 @@ func (w *World) sendOn(l *link, from int, b cluster.Beat) {
 		if loss := v.loss; loss > 0 && w.net.IntN(1000) < loss {
 			continue
 		}
+		if bad := v.corrupt; bad > 0 && w.net.IntN(1000) < bad {
+			w.mangle(b)
+			continue
+		}
 		w.after(w.transit()+between(w.net, 0, v.delay), func() { w.arrive(l, from, b, true) })
 	}
 }
@@ -103,7 +108,7 @@ func (w *World) transit() time.Duration {
 // arrive puts a beat into the receiver's socket.
 func (w *World) arrive(l *link, from int, b cluster.Beat, fresh bool) {
 	n := w.nodes[1-from]
-	if !n.powered {
+	if !n.powered || n.keeps(func() { w.arrive(l, from, b, fresh) }) {
 		return
 	}
 	if l.front {
@@ -112,11 +117,17 @@ func (w *World) arrive(l *link, from int, b cluster.Beat, fresh bool) {
 	if n.daemon == nil {
 		return
 	}
-	if fresh {
-		w.judge.split.beat(from, b)
+	heard := cluster.Heard{Link: l.index, Beat: b}
+	if !fresh {
+		n.daemon.post(replayed{heard})
+		return
 	}
-	n.daemon.post(cluster.Heard{Link: l.index, Beat: b})
+	w.judge.split.beat(from, b)
+	n.daemon.post(heard)
 }
+
+// replayed is a beat that somebody recorded and sends again.
+type replayed struct{ cluster.Heard }
 
 // replay delivers an old beat of a node again.
 func (w *World) replay(from int) {

@@ -17,6 +17,14 @@ type node struct {
 	boots    int
 	clock    clock
 	ppm      int64
+	wall     time.Duration // how much its wall clock is wrong
+	still    pause
+	dog      watchdog
+	device   device        // what fences this node
+	sockets  int           // faults that leave no descriptor for a new socket
+	refuses  int           // faults that let netlink refuse what is asked of it
+	slow     time.Duration // how much longer each of its netlink operations takes
+	jumped   time.Duration // how much the boot clock is ahead of the kernel's timers
 	kernel   kernel
 	runs     [][]bool // by group and resource: it runs here; for an address: it is there
 	daemon   *daemon  // nil: none
@@ -41,7 +49,10 @@ func newNode(w *World, id int) *node {
 	n := &node{w: w, id: id, name: "ab"[id : id+1]}
 	n.mac = "mac-" + n.name
 	n.stripped = never
-	n.ppm = w.plan.Int64N(1001) - 500
+	n.ppm = w.plan.Int64N(maxDrift+1) - maxDrift/2
+	if w.plan.IntN(8) == 0 {
+		n.ppm *= 2
+	}
 	n.kernel.open(len(w.setup.Groups))
 	for _, g := range w.setup.Groups {
 		n.runs = append(n.runs, make([]bool, len(g.Resources)))
@@ -53,7 +64,16 @@ func newNode(w *World, id int) *node {
 
 func (n *node) peer() *node { return n.w.nodes[1-n.id] }
 
-func (n *node) local() cluster.Time { return n.clock.at(n.w.now) }
+// local is what the boot clock of the machine shows.
+func (n *node) local() cluster.Time {
+	if n.still.on {
+		return n.clock.at(n.still.began)
+	}
+	return n.clock.at(n.w.now)
+}
+
+// ticks is the time by which the kernel's time-outs run.
+func (n *node) ticks() cluster.Time { return n.local().Add(-n.jumped) }
 
 // boot switches the machine on. Its boot clock begins anew.
 func (n *node) boot() {
@@ -63,7 +83,7 @@ func (n *node) boot() {
 	n.w.change(func() { n.powered = true })
 	n.boots++
 	took := between(n.w.plan, time.Second, 20*time.Second)
-	n.clock = clock{zero: n.w.now, base: cluster.Time(took), ppm: n.ppm}
+	n.clock, n.jumped = clock{zero: n.w.now, base: cluster.Time(took), ppm: n.ppm}, 0
 	n.w.note("%s boots", n.name)
 }
 
@@ -76,6 +96,7 @@ func (n *node) crash() {
 	n.w.change(func() {
 		n.end()
 		n.powered = false
+		n.still, n.dog = pause{stood: n.still.stood}, watchdog{}
 		n.kernel.open(len(n.runs))
 		for g := range n.runs {
 			clear(n.runs[g])
@@ -89,14 +110,17 @@ func (n *node) start() {
 		return
 	}
 	w := n.w
+	if n.still.on {
+		n.still.held = append(n.still.held, heldBack{0, n.start})
+		return
+	}
 	n.lives++
-	wall := uint64(1_700_000_000 + w.now/time.Second)
+	wall := uint64(1_700_000_000 + (w.now+n.wall)/time.Second)
 	n.disk.incarnation = max(n.disk.incarnation+1, wall)
 	saved := copySaved(n.disk.saved)
 	saved.Incarnation, saved.Clock = n.disk.incarnation, wall
 	saved.SameBoot = n.disk.boot == n.boots
 	n.standby = saved.Standby
-	now := n.local()
 	if saved.Groups == nil {
 		saved.Groups = map[string]cluster.SavedGroup{}
 	}
@@ -104,8 +128,8 @@ func (n *node) start() {
 		name := w.setup.Groups[g].Name
 		s := saved.Groups[name]
 		s.Until, s.Quiet = 0, false
-		if e := n.kernel.leases[g]; e.end > now { // only this boot can have written it
-			s.Until, s.Quiet, saved.SameBoot = e.end, e.quiet, true
+		if e := n.kernel.leases[g]; e.end > n.ticks() { // only this boot can have written it
+			s.Until, s.Quiet, saved.SameBoot = e.end.Add(n.jumped), e.quiet, true
 		}
 		saved.Groups[name] = s
 	}
@@ -159,8 +183,8 @@ func (n *node) thaw() {
 	d.wakeBy(n.w.now + between(n.w.sched, 0, 300*time.Microsecond))
 }
 
-// live says that the daemon runs and is not frozen.
-func (n *node) live() bool { return n.daemon != nil && !n.daemon.frozen }
+// live says that the daemon runs: it is not frozen, and the machine does not stand still.
+func (n *node) live() bool { return n.daemon != nil && n.daemon.running() }
 
 // save is the last step of a Save.
 func (n *node) save(s cluster.Saved) {

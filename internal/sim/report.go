@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"lubdub/internal/cluster"
@@ -16,9 +17,21 @@ type Report struct {
 	Steps     uint64
 	Beats     uint64
 	Moves     int    // how often another node began to answer
-	Hash      uint64 // of everything that the cores said
+	Hash      uint64 // of everything that the cores said, with Options.Hash
 	Outages   Outages
 	Violation *Violation // nil: none
+}
+
+// report is what a played world came to.
+func (w *World) report() Report {
+	r := Report{
+		Seed: w.seed, Faults: w.tally.faults, Simulated: w.now, Events: w.tally.events, Steps: w.tally.steps,
+		Beats: w.tally.beats, Hash: w.hash.Sum64(), Outages: w.judge.outages, Violation: w.stop,
+	}
+	for g := range w.judge.groups {
+		r.Moves += w.judge.groups[g].moves
+	}
+	return r
 }
 
 // Outages is what a client missed.
@@ -50,30 +63,15 @@ func (v *Violation) Error() string {
 
 // fail ends the schedule with its first violation.
 func (w *World) fail(rule, format string, args ...any) {
-	if w.stop == nil {
+	if w.stop == nil && !slices.Contains(w.opts.Off, rule) {
 		w.stop = &Violation{At: w.now, Rule: rule, Words: fmt.Sprintf(format, args...)}
 		w.log.add(true, "VIOLATION %s: %s", rule, w.stop.Words)
 	}
 }
 
-// digest folds an output into the hash.
+// digest folds everything that an output says into the hash of the whole stream.
 func (w *World) digest(node int, out cluster.Output) {
-	w.mix(uint64(w.now) ^ uint64(node)<<62)
-	switch o := out.(type) {
-	case cluster.Send:
-		w.mix(o.Beat.Seq ^ o.Beat.Echo.Seq<<32)
-		for i := range o.Beat.Groups {
-			w.mix(uint64(o.Beat.Groups[i].State) ^ o.Beat.Groups[i].Epoch<<8)
-		}
-	case cluster.Entitle:
-		w.mix(o.Seq ^ uint64(o.Until)<<8)
-	case cluster.Run:
-		w.mix(o.ID ^ uint64(len(o.Action))<<32)
-	case cluster.Probe:
-		w.mix(o.Attempt)
-	case cluster.Emit:
-		for _, c := range []byte(o.Event.Words) {
-			w.mix(uint64(c))
-		}
+	if w.opts.Hash {
+		fmt.Fprintf(w.hash, "%d %d %T %+v\n", w.now, node, out, out)
 	}
 }

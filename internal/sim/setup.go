@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -18,8 +19,14 @@ type Core interface {
 type Options struct {
 	// New makes the core of a node; nil: package cluster's.
 	New func(cluster.Config, cluster.Saved, cluster.Time) Core
+	// StillClocks leaves every wall clock as it is: decisions must be the same (invariant I9).
+	StillClocks bool
 	// Trace keeps a transcript of the whole schedule.
 	Trace bool
+	// Hash folds each output into Report.Hash: two runs of a night must agree.
+	Hash bool
+	// Off are rules that do not count: what else catches a mutant?
+	Off []string
 	// Tail is how much of the time before a violation a transcript tells.
 	Tail time.Duration
 }
@@ -39,8 +46,15 @@ type Setup struct {
 	Links     int // 1: the cross-over cable only; 2: beats on the front too
 	Failback  bool
 	Groups    []cluster.Group
-	Gateway   bool // a third station talks on the front
-	Strict    bool // policy coldstart strict
+	Gateway   bool          // a third station talks on the front
+	Strict    bool          // policy coldstart strict
+	Take      bool          // policy partition take
+	Pings     int           // ping nodes
+	Far       bool          // they stand behind the gateway
+	Keep      bool          // policy isolated keep
+	Fencing   bool          // each node has a fence device
+	NoLease   bool          // the kernels have no nftables: life-times in whole seconds
+	Watchdog  time.Duration // the time-out that the devices have; zero: there are none
 }
 
 // Tutorial is the cluster of the tutorial at the recommended times: a shared
@@ -62,6 +76,28 @@ func (s Setup) yield() time.Duration { return s.DeadTime * 7 / 10 }
 // ticket is the time-out of rule K2's ticket.
 func (s Setup) ticket() time.Duration { return s.Keepalive * 4 / 10 }
 
+// pingLease is G of docs/protocol.md: for how long an answer of a ping node counts.
+func (s Setup) pingLease() time.Duration { return min(s.DeadTime*3/10, time.Second) }
+
+// pingGaps of these gaps between answers fit into G.
+const pingGaps = 3
+
+// deadPing is after what silence a ping node counts as dead.
+func (s Setup) deadPing() time.Duration { return s.DeadTime }
+
+// fenceDelay is how long the node waits that gives way when both would shoot.
+func (s Setup) fenceDelay() time.Duration { return s.DeadTime }
+
+// dead is what a node asks its peer to wait: longer than the dead time when the
+// watchdog is slow.
+func (s Setup) dead() time.Duration {
+	needs := s.Watchdog + s.Keepalive + 50*time.Millisecond
+	if s.Watchdog == 0 || needs <= s.DeadTime*999/1000 {
+		return s.DeadTime
+	}
+	return needs + time.Second
+}
+
 func (s Setup) config(self, peer string) cluster.Config {
 	links := []string{"ucast eth1", "bcast eth0"}
 	return cluster.Config{
@@ -75,6 +111,14 @@ func (s Setup) config(self, peer string) cluster.Config {
 		InitDead:     s.InitDead,
 		AutoFailback: s.Failback,
 		StrictStart:  s.Strict,
+		TakeAnyway:   s.Take,
+		NoLease:      s.NoLease,
+		Pings:        []string{"gateway", "switch", "dns"}[:s.Pings],
+		DeadPing:     s.deadPing(),
+		KeepIsolated: s.Keep,
+		Fencing:      s.Fencing,
+		FenceDelay:   s.fenceDelay(),
+		Watchdog:     s.Watchdog,
 		Groups:       s.Groups,
 		Digests:      []cluster.Digest{{File: "haresources", Sum: "5eed"}},
 	}
@@ -110,4 +154,20 @@ func proxy(name string) cluster.Resource {
 	r := agent(name)
 	r.Class, r.Warm = "proxy", true
 	return r
+}
+
+// drawGuards draws what else than the peer has an opinion, and the policies.
+func (s *Setup) drawGuards(r *rand.Rand) {
+	if r.IntN(2) == 0 {
+		s.Pings = 1 + r.IntN(3)
+		s.Far = r.IntN(3) == 0
+		s.Keep = r.IntN(6) == 0
+		s.Gateway = s.Gateway || s.Far
+	}
+	s.Fencing = r.IntN(4) == 0
+	s.Take = r.IntN(12) == 0
+	if r.IntN(4) == 0 {
+		seconds := max(1, s.DeadTime/2/time.Second) // drivers count whole ones
+		s.Watchdog = seconds * time.Second * time.Duration(1+r.IntN(2))
+	}
 }

@@ -20,6 +20,11 @@ type split struct {
 	lost      time.Duration    // when they last could not, or two answered
 	links     time.Duration    // since when both daemons run and links work both ways; never: not
 	fronts    time.Duration    // the same of the front
+	stood     time.Duration    // when a machine last stood still as a whole
+	veiled    time.Duration    // when the front last told neither heartbeats nor answers
+	blurred   time.Duration    // when both nodes had last an answer of one ping node, and no way between them
+	stuck     time.Duration    // when a kernel last refused to write, or wrote slowly
+	betrayed  bool             // a fence device, or the operator, said of a living node that it is off
 }
 
 // beatNumber orders the beats of a node.
@@ -33,11 +38,15 @@ func (s *split) open(w *World) {
 	nobody := [2]time.Duration{never, never}
 	s.delivered, s.mute, s.lately = nobody, nobody, nobody
 	s.torn, s.broken, s.lost, s.links, s.fronts = never, never, never, never, never
+	s.stood, s.veiled, s.blurred, s.stuck = never, never, never, never
 	s.changed()
 }
 
 // sound says that some link carries all that the node sends in time.
 func (s *split) sound(from int) bool {
+	if s.still() {
+		return false
+	}
 	for _, l := range s.w.links {
 		if l.sound(s.w, from) {
 			return true
@@ -59,6 +68,9 @@ func (s *split) changed() {
 	}
 	since(&s.links, s.mute[0] == never && s.mute[1] == never, w.now)
 	since(&s.fronts, both && s.frontSound(), w.now)
+	if w.nodes[0].stuck() || w.nodes[1].stuck() {
+		s.stuck = w.now
+	}
 }
 
 func since(at *time.Duration, holds bool, now time.Duration) {
@@ -70,9 +82,44 @@ func since(at *time.Duration, holds bool, now time.Duration) {
 	}
 }
 
+// still says that a machine stands still as a whole.
+func (s *split) still() bool { return s.w.nodes[0].still.on || s.w.nodes[1].still.on }
+
+// frontSound says that the nodes can ask each other for an address, and answer.
 func (s *split) frontSound() bool {
 	f := &s.w.front
-	return f.up(0) && f.up(1) && f.loss == 0
+	return f.up(0) && f.up(1) && f.loss == 0 && !s.still()
+}
+
+// seen notes an answer of a ping node. Two nodes that had one within the same
+// third of G, while there was no way between them, live in a network in which
+// ping nodes prove nothing.
+func (s *split) seen(node, k int, asked time.Duration) {
+	p := s.w.front.station(k)
+	p.last[node] = asked
+	first := min(p.last[0], p.last[1])
+	if max(p.last[0], p.last[1])-first <= s.w.setup.pingLease()/pingGaps && (!s.tells() || s.veiled >= first) {
+		s.blurred = s.w.now
+	}
+}
+
+// tells says that two nodes that both reach the front know of each other there:
+// by heartbeats, or by answers where these are asked for and believed.
+func (s *split) tells() bool {
+	if !s.frontSound() {
+		return false
+	}
+	if !s.w.front.proxy && !s.w.setup.Take {
+		return true
+	}
+	l := s.w.links[len(s.w.links)-1]
+	return l.front && l.sound(s.w, 0) && l.sound(s.w, 1)
+}
+
+// betray notes a false word about a living node.
+func (s *split) betray() {
+	s.update()
+	s.betrayed = true
 }
 
 // beat notes that a beat of a node reached the other one.
@@ -104,8 +151,17 @@ func (s *split) update() {
 	if !s.frontSound() {
 		s.broken = w.now
 	}
+	if !s.tells() {
+		s.veiled = w.now
+	}
 	if !s.sound(0) || !s.sound(1) {
 		s.torn = w.now
+	}
+	if s.still() {
+		s.stood = w.now
+	}
+	if w.nodes[0].stuck() || w.nodes[1].stuck() {
+		s.stuck = w.now
 	}
 	if s.undecidable() {
 		s.is = true
@@ -118,7 +174,7 @@ func (s *split) update() {
 	if s.links != never && w.now-s.links >= s.linksBound() ||
 		s.fronts != never && w.now-s.fronts >= s.frontBound() ||
 		w.now-s.lost > w.setup.DeadTime+w.setup.yield() {
-		s.is = false
+		s.is, s.betrayed = false, s.betrayed && s.links == never
 	}
 }
 
@@ -127,20 +183,49 @@ func (s *split) update() {
 // run cannot listen; but that alone, in a sound network, excuses nothing.
 func (s *split) undecidable() bool {
 	w := s.w
-	if !s.unread(0) || !s.unread(1) {
-		return false
+	if !s.unread(0) && !s.unread(1) || !s.betrayed && (!s.unread(0) || !s.unread(1)) {
+		return false // of a false word one direction is enough
 	}
+	dead := w.setup.DeadTime
 	silence := w.now - min(s.delivered[0], s.delivered[1])
-	return silence >= w.setup.DeadTime-w.setup.DeadTime/500 &&
-		w.now-s.broken <= max(3*w.setup.Keepalive, 300*time.Millisecond) &&
-		w.now-s.torn <= w.setup.DeadTime+w.setup.yield()
+	return silence >= dead-dead/400 &&
+		(w.setup.Take || w.front.proxy || w.now-s.broken <= max(3*w.setup.Keepalive, 300*time.Millisecond)) &&
+		w.now-s.torn <= dead+w.setup.yield() && s.unguarded()
+}
+
+// unguarded says that no third opinion could help: there is none, or it was
+// wrong, or a machine stood still and woke with an opinion of long ago.
+func (s *split) unguarded() bool {
+	w := s.w
+	switch {
+	case w.setup.Fencing:
+		return s.betrayed
+	case w.setup.Pings > 0 && !w.setup.Keep:
+		return w.now-s.blurred <= s.blurTime() || w.now-s.stood <= w.setup.DeadTime+w.setup.yield()
+	}
+	return true
+}
+
+// blurTime is for how long an answer of a ping node may stand behind an owner, or
+// behind a grant.
+func (s *split) blurTime() time.Duration {
+	g := s.w.setup.pingLease()
+	return g + g/pingGaps + s.w.setup.ticket() + probeCount*probeGap + 100*time.Millisecond + 2*s.w.maxLag
 }
 
 // linksBound is how long two owners may last once beats pass both ways: one
-// beat there, and the slack of two daemons.
+// beat there, and the slack of two daemons. Where a kernel does not write what it
+// is told, the lease has to end by itself.
 func (s *split) linksBound() time.Duration {
-	return 3*s.w.setup.Keepalive + 2*s.w.maxLag + 20*time.Millisecond
+	bound := 3*s.w.setup.Keepalive + 2*s.w.maxLag + 20*time.Millisecond
+	if s.w.now-s.stuck <= bound+s.w.setup.yield() {
+		bound += s.w.setup.yield() + s.w.setup.ticket()
+	}
+	return bound
 }
+
+// stuck says that the kernel of a node does not write at once what it is told.
+func (n *node) stuck() bool { return n.refuses > 0 || n.slow > 0 }
 
 // frontBound is rule H2's: Y and three keepalives, and the same slack.
 func (s *split) frontBound() time.Duration {

@@ -20,6 +20,7 @@ type line struct {
 	at    time.Duration
 	fault bool
 	text  string
+	plain string // for people; empty: worth nothing in a picture
 }
 
 // transcript keeps what happened, when it is on.
@@ -27,13 +28,19 @@ type transcript struct {
 	on    bool
 	w     *World
 	lines []line
+	film  film
 }
 
 func (t *transcript) add(fault bool, format string, args ...any) {
 	if !t.on || len(t.lines) == maxLines {
 		return
 	}
-	t.lines = append(t.lines, line{t.w.now, fault, fmt.Sprintf(format, args...)})
+	l := line{at: t.w.now, fault: fault, text: fmt.Sprintf(format, args...)}
+	if fault {
+		l.plain = l.text
+	}
+	t.lines = append(t.lines, l)
+	t.film.shoot(t.w)
 }
 
 // note marks a fault, or an operator's order: from here on things may move.
@@ -50,6 +57,12 @@ func (t *transcript) input(d *daemon, in cluster.Input) {
 
 func (t *transcript) output(d *daemon, out cluster.Output) {
 	t.add(false, "%s > %s", d.n.name, outputText(out))
+	if e, is := out.(cluster.Emit); is && t.on {
+		t.lines[len(t.lines)-1].plain = fmt.Sprintf("%s: %s", d.n.name, e.Event.Words)
+		if e.Event.Rule != "" {
+			t.lines[len(t.lines)-1].plain += " (" + e.Event.Rule + ")"
+		}
+	}
 }
 
 // tell is the transcript as an operator of the simulator reads it: all faults,
@@ -77,7 +90,7 @@ func inputText(in cluster.Input) string {
 	case cluster.Heard:
 		return fmt.Sprintf("heard on %d: %s", i.Link, beatText(i.Beat))
 	case cluster.Leased:
-		return fmt.Sprintf("leased %s #%d %s %s", i.Group, i.Seq, [...]string{"granted", "void", "lapsed"}[i.State], i.Err)
+		return fmt.Sprintf("leased %s #%d %s %s", i.Group, i.Seq, [...]string{"granted", "void", "lapsed", "unwritten"}[i.State], i.Err)
 	case cluster.Outcome:
 		return fmt.Sprintf("outcome %d %s", i.ID, [...]string{"ok", "not running", "failed", "timed out", "unusable"}[i.Result])
 	}

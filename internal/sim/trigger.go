@@ -19,11 +19,15 @@ const (
 	pointAck    // the edge tells the core
 	pointProbed // the answer to a Probe is told
 	pointOnce   // each of three probes is sent
+	pointPing   // the ping nodes are asked
+	pointFence  // the other node is to be fenced
+	pointFeed   // the watchdog is fed
 	points
 )
 
 var pointNames = [points]string{"other", "send", "entitle", "run", "probe", "announce", "save",
-	"ticket", "clock", "write", "ack", "probed", "one probe"}
+	"ticket", "clock", "write", "ack", "probed", "one probe",
+	"ping", "fence", "feed"}
 
 func (p point) String() string { return pointNames[p] }
 
@@ -69,6 +73,10 @@ func pointOf(out cluster.Output) point {
 		return pointAnnounce
 	case cluster.Save:
 		return pointSave
+	case cluster.Fence:
+		return pointFence
+	case cluster.Feed:
+		return pointFeed
 	}
 	return pointOther
 }

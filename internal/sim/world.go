@@ -1,15 +1,19 @@
 package sim
 
 import (
+	"hash"
+	"hash/fnv"
 	"math/rand/v2"
 	"time"
 
 	"lubdub/internal/cluster"
+	"lubdub/internal/wire"
 )
 
 // World is two nodes, their links, a front network and its stations, on one
 // virtual clock. Nothing in it happens by itself but what its seed says.
 type World struct {
+	seed  uint64
 	setup Setup
 	opts  Options
 	now   time.Duration // true time
@@ -22,13 +26,15 @@ type World struct {
 
 	maxLag   time.Duration // the longest scheduling delay of this world
 	wired    bool          // beats go through the wire format
+	keys     *wire.Keyring // of the cluster
+	enemy    *wire.Keyring // of somebody who does not have the key
 	slow     time.Duration // how much longer each netlink operation takes
 	triggers []trigger
 	commands uint64 // operator's commands so far
 	judge    judge
 	log      transcript
 	tally    tally
-	hash     uint64
+	hash     hash.Hash64 // of everything that the cores said
 	stop     *Violation
 }
 
@@ -39,17 +45,21 @@ type tally struct {
 
 // New builds a world from a seed: both machines are off.
 func New(seed uint64, setup Setup, opts Options) *World {
-	w := &World{setup: setup, opts: opts, hash: 14695981039346656037}
+	w := &World{seed: seed, setup: setup, opts: opts, hash: fnv.New64a()}
 	w.net = rand.New(rand.NewPCG(seed, 1))
 	w.sched = rand.New(rand.NewPCG(seed, 2))
 	w.agents = rand.New(rand.NewPCG(seed, 3))
 	w.plan = rand.New(rand.NewPCG(seed, 4))
+	w.keys, w.enemy = keys("the key of the cluster"), keys("a key that somebody guessed")
 	w.maxLag = min(30*time.Millisecond, setup.DeadTime/20)
 	w.log.on, w.log.w = opts.Trace, w
 	w.front.gateway = setup.Gateway
 	w.front.period = time.Second + time.Duration(w.net.IntN(1000))*time.Millisecond
 	w.front.stranger = -1
 	w.front.heard = [2]time.Duration{never, never}
+	for range setup.Pings {
+		w.front.stations = append(w.front.stations, station{far: setup.Far, last: [2]time.Duration{never, never}})
+	}
 	for i := range w.front.foreign {
 		for range setup.Groups {
 			w.front.foreign[i] = append(w.front.foreign[i], never)
@@ -103,9 +113,6 @@ func (w *World) lag() time.Duration {
 	}
 	return d
 }
-
-// mix folds a number into the hash of everything that the cores said.
-func (w *World) mix(v uint64) { w.hash = (w.hash ^ v) * 1099511628211 }
 
 func (w *World) groupIndex(name string) int {
 	for g := range w.setup.Groups {

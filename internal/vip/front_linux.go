@@ -18,6 +18,10 @@ const (
 	// maxSightings is how many sightings wait for a slow reader: more than three probings of a whole configuration bring.
 	maxSightings = 256
 
+	// forwardDelay is how long a switch may keep a port shut after its carrier came: it listens and it learns, 15 s
+	// each (IEEE 802.1D), and takes some seconds to begin.
+	forwardDelay = 40 * time.Second
+
 	// maxWatched bounds the addresses watched on one front; each takes a place in the interface's group filter.
 	maxWatched = 128
 )
@@ -50,8 +54,10 @@ type Front struct {
 type traffic struct {
 	frames    uint64
 	lost      uint64 // frames of ARP and neighbour discovery that the kernel dropped
-	lastFrame int64  // no later than the newest frame
+	lastFrame int64  // no later than the newest frame since the carrier was lost last
 	sampledAt int64
+	losses    uint32 // of the carrier, as the kernel counted when it was looked at last
+	lostAt    int64  // when a loss was noticed last; 0: never
 }
 
 // OpenFront opens the front behind an interface. That the interface is missing is no error: see [Front.Probe]. Missing
@@ -112,6 +118,23 @@ func (f *Front) look() {
 	f.sample(s)
 	link, err := readLink(s.index)
 	f.carrier.Store(err == nil && link.Carrier)
+	if err == nil {
+		f.noteCarrier(s, link)
+	}
+}
+
+// noteCarrier forgets the frames from before a loss of the carrier: a switch may keep the port shut for a while
+// after it is back, and then they prove nothing. The kernel counts, so that a loss between two looks is no secret.
+func (f *Front) noteCarrier(s *session, link Link) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.session != s {
+		return
+	}
+	if !link.Carrier || link.losses != f.losses {
+		f.lastFrame, f.lostAt = 0, Boottime()
+	}
+	f.losses = link.losses
 }
 
 // Watch sets the addresses about which sightings are wanted; it replaces those set before.
@@ -154,13 +177,17 @@ func (f *Front) Missed() uint64 {
 }
 
 // LastFrame returns a boot time at or shortly before (100 ms at most while this program runs) the newest frame of any other
-// station; 0 if none came since the front was opened. A program that was frozen does not take old frames for new ones.
+// station; 0 if none came since the front was opened, or since the carrier was lost last. A program that was frozen does
+// not take old frames for new ones.
 func (f *Front) LastFrame() int64 {
 	f.mu.Lock()
 	s := f.session
 	f.mu.Unlock()
 	if s != nil {
 		f.sample(s)
+		if link, err := readLink(s.index); err == nil {
+			f.noteCarrier(s, link)
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

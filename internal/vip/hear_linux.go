@@ -78,9 +78,12 @@ func (f *Front) swap(s *session) error {
 	old := f.session
 	f.session = s
 	var err error
-	if s != nil {
+	if s == nil {
+		f.lastFrame, f.lostAt = 0, Boottime() // the interface is gone, or another one has its name
+	} else {
 		f.own[s.mac] = true
 		f.sampledAt = Boottime()
+		f.losses = s.losses
 		for group := range f.groups {
 			err = errors.Join(err, s.join(group))
 		}
@@ -172,7 +175,7 @@ func (f *Front) take(h heard) {
 	probed := false
 	for p := range f.probings {
 		p.hear(h.sighting)
-		probed = probed || p.query.Address == h.station.Address
+		probed = probed || p.about(h.station.Address)
 	}
 	if !f.watched[h.station.Address] && !probed {
 		f.seen.see(h.station)

@@ -15,6 +15,8 @@ type Link struct {
 	MAC     MAC  // zero where there is none
 	Up      bool // switched on by an administrator
 	Carrier bool // up, cable in, ready to carry frames
+
+	losses uint32 // how often the carrier was lost, as the kernel counts
 }
 
 // Interface is a link with the networks that are directly on it.

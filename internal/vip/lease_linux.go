@@ -149,11 +149,24 @@ func (w *leaseWriter) open() error {
 	if err == nil {
 		err = w.learnDrains()
 	}
+	if err == nil {
+		err = w.sweep()
+	}
 	if err != nil {
 		return errors.Join(err, watch.close())
 	}
 	w.watch = watch
 	return nil
+}
+
+// sweep removes elements that this program did not write.
+func (w *leaseWriter) sweep() error {
+	if len(w.held) > 0 {
+		return w.tryRewrite()
+	}
+	b := w.gate.begin()
+	b.putNothing()
+	return w.gate.run(b)
 }
 
 func (w *leaseWriter) install() error {

@@ -309,7 +309,20 @@ func (w *leaseWriter) tryRestore() error {
 	return fmt.Errorf("put table %s back: %w; until then the shared addresses are not guarded", tableName, errBusy)
 }
 
-// rewrite adds the elements that should run and may be gone.
+// tryRewrite rewrites until no freeze comes between.
+func (w *leaseWriter) tryRewrite() error {
+	for range writeTries {
+		err := w.rewrite()
+		var r *refusal
+		if err == nil || !errors.As(err, &r) || !r.has(unix.EINTR, unix.EAGAIN, unix.ERESTART) && !r.any(forTicket, unix.ENOENT) {
+			return err
+		}
+	}
+	return errBusy
+}
+
+// rewrite makes the elements those that should run, in one transaction: what should and is gone is put back, and what
+// another program put there is removed.
 func (w *leaseWriter) rewrite() error {
 	t, err := w.putTicket()
 	if err != nil {
@@ -319,6 +332,7 @@ func (w *leaseWriter) rewrite() error {
 	now := w.opts.Now()
 	w.pause(clockRead)
 	b := w.gate.begin()
+	b.putNothing()
 	for a, h := range w.held {
 		left := time.Duration(h.until - now)
 		if left < minLife {

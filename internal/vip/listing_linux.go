@@ -152,6 +152,10 @@ func readLinkAttributes(l *Link, attributes []syscall.NetlinkRouteAttr) {
 			if len(a.Value) == len(l.MAC) {
 				l.MAC = MAC(a.Value)
 			}
+		case unix.IFLA_CARRIER_DOWN_COUNT:
+			if len(a.Value) >= 4 {
+				l.losses = nl.NativeEndian().Uint32(a.Value)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package vip
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -106,6 +107,20 @@ func (b *batch) empty(s set) {
 	})
 }
 
+// putNothing removes every element that lets an address pass.
+func (b *batch) putNothing() {
+	for _, s := range []set{carry4, speak4, carry6, speak6} {
+		b.empty(s)
+	}
+}
+
+// signature marks every timed element that this program writes. The program nft neither prints nor writes it: so what was
+// saved with "nft list ruleset" while a lease ran, and is loaded at the next boot, is told from a lease (rule B2).
+func signature() []byte {
+	const notNft = 0xd0 // nft knows the types below; the next byte is a length
+	return append([]byte{notNft, byte(len(tableName))}, tableName...)
+}
+
 // encodeElement writes one element; value is what a map has for its key, else nil.
 func encodeElement(ae *netlink.AttributeEncoder, e element, value []byte, life time.Duration) {
 	ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
@@ -124,6 +139,7 @@ func encodeElement(ae *netlink.AttributeEncoder, e element, value []byte, life t
 			}
 			if ms := life.Milliseconds(); ms > 0 {
 				el.Uint64(unix.NFTA_SET_ELEM_TIMEOUT, uint64(ms))
+				el.Bytes(unix.NFTA_SET_ELEM_USERDATA, signature())
 			}
 			return nil
 		})
@@ -177,7 +193,8 @@ func (g *gate) run(b *batch) error {
 // dumpTries is how often a listing is begun anew because a transaction of somebody's came between.
 const dumpTries = 10
 
-// list returns the keys of a set with the time they have left; empty when there is no such set.
+// list returns the keys of a timed set with the time they have left, if this program wrote them; empty when there is no
+// such set.
 func (g *gate) list(s set) (map[string]time.Duration, error) {
 	for range dumpTries {
 		keys, whole, err := g.listOnce(s)
@@ -254,6 +271,7 @@ func decodeElement(el *netlink.AttributeDecoder, keys map[string]time.Duration) 
 	el.ByteOrder = binary.BigEndian
 	var key string
 	var left time.Duration
+	var ours bool
 	for el.Next() {
 		switch el.Type() {
 		case unix.NFTA_SET_ELEM_KEY:
@@ -267,7 +285,11 @@ func decodeElement(el *netlink.AttributeDecoder, keys map[string]time.Duration) 
 			})
 		case unix.NFTA_SET_ELEM_EXPIRATION:
 			left = time.Duration(el.Uint64()) * time.Millisecond
+		case unix.NFTA_SET_ELEM_USERDATA:
+			ours = bytes.Equal(el.Bytes(), signature())
 		}
 	}
-	keys[key] = left
+	if ours {
+		keys[key] = left
+	}
 }

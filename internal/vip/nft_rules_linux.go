@@ -122,6 +122,7 @@ func (b *batch) putGate(addrs []netip.Addr) {
 func (b *batch) putTable(family byte) {
 	b.message(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, family, forInstall, element{}, func(ae *netlink.AttributeEncoder) {
 		ae.String(unix.NFTA_TABLE_NAME, tableName)
+		ae.Uint32(unix.NFTA_TABLE_FLAGS, 0) // awake: somebody may have made it dormant
 	})
 }
 

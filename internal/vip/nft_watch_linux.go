@@ -12,7 +12,7 @@ import (
 // the knowledge what changed, and the gate is put back to be sure.
 const watchBuffer = 1 << 20
 
-// nftWatch tells when another program removes something of ours.
+// nftWatch tells when another program changes something of ours.
 type nftWatch struct {
 	conn   *netlink.Conn
 	own    uint32        // port of the connection whose writes are ours
@@ -56,14 +56,16 @@ func (w *nftWatch) run() {
 	}
 }
 
-// harmful tells whether another program removed something from our tables.
+// harmful tells whether another program changed our tables: what it removed opens the gate, and what it added may be a lease
+// that ended long ago, out of a saved rule set.
 func (w *nftWatch) harmful(msgs []netlink.Message) bool {
 	for _, m := range msgs {
 		if m.Header.PID == w.own || uint16(m.Header.Type)>>8 != unix.NFNL_SUBSYS_NFTABLES {
 			continue
 		}
 		switch uint16(m.Header.Type) & 0xff {
-		case unix.NFT_MSG_DELTABLE, unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_DELRULE, unix.NFT_MSG_DELSET, unix.NFT_MSG_DELSETELEM:
+		case unix.NFT_MSG_NEWTABLE, unix.NFT_MSG_NEWCHAIN, unix.NFT_MSG_NEWRULE, unix.NFT_MSG_NEWSET, unix.NFT_MSG_NEWSETELEM,
+			unix.NFT_MSG_DELTABLE, unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_DELRULE, unix.NFT_MSG_DELSET, unix.NFT_MSG_DELSETELEM:
 			if ofOurTable(m.Data) {
 				return true
 			}

@@ -18,6 +18,11 @@ const (
 
 	// maxAnswers bounds the stations that one probing names.
 	maxAnswers = 8
+
+	// controls is how many addresses that nobody should have are asked for, when somebody answers. Who answers for all
+	// of them answers for anything. A machine that really has half of a network's addresses is mistaken for such a one
+	// in one probing of eight.
+	controls = 3
 )
 
 // Query says what a probing asks.
@@ -26,22 +31,31 @@ type Query struct {
 	Count      int           // probes, three as a rule
 	Gap        time.Duration // between them, and after the last
 	Neighbours []netip.Addr  // asked too, as proof that the front carries frames; the first four are
+
+	// Subnet is where addresses that nobody has are looked for when somebody answers, to learn whether that station
+	// answers for anything (proxy ARP, some clouds). Zero: they are not looked for.
+	Subnet   netip.Prefix
+	Taken    []netip.Addr // addresses of the subnet that somebody has
+	Believed []MAC        // stations whose answer is taken as it is
 }
 
 // ProbeResult is what a probing heard. Without a holder it says that nobody answered; whether that is evidence depends on
 // the rest.
 type ProbeResult struct {
 	Began, Ended int64  // boot time: before the first probe was sent, after the last frame was read
-	Holders      []MAC  // stations that claimed the address meanwhile; the first one ends the probing
+	Holders      []MAC  // stations that claimed the address meanwhile
+	Anything     bool   // each of the holders claimed addresses too that nobody should have: their answer proves nothing
 	Rivals       []MAC  // stations that probed for the same address meanwhile
 	Frames       uint64 // frames of any kind received from any other station meanwhile
 	Neighbour    bool   // an asked neighbour answered
-	Carrier      bool   // the interface carried frames at the beginning and at the end
+	Carrier      bool   // the interface carried frames from the beginning to the end
+	Young        bool   // the carrier was lost lately and no frame came since: the switch may keep the port shut
 }
 
 // Probe asks the network whether a station holds an address, by ARP probes (RFC 5227) or by solicitations as of duplicate
-// address detection (RFC 4862). It returns at the first answer, else a gap after the last probe. It is an error, and
-// nothing is known, if the interface is missing, down or was replaced, if the kernel dropped frames, or if ctx ends.
+// address detection (RFC 4862). It returns at the first answer that is believed, else a gap after the last probe; an answer
+// that may be one for anything takes up to a gap more. It is an error, and nothing is known, if the interface is missing,
+// down or was replaced, if the kernel dropped frames, or if ctx ends.
 func (f *Front) Probe(ctx context.Context, q Query) (ProbeResult, error) {
 	r, err := f.probe(ctx, q)
 	if err != nil {
@@ -59,23 +73,25 @@ func (f *Front) probe(ctx context.Context, q Query) (ProbeResult, error) {
 	if err != nil {
 		return r, err
 	}
-	carrier, questions, err := f.prepare(s, q)
+	p := newProbing(q)
+	was, questions, err := f.prepare(s, p)
 	if err != nil {
 		return r, err
 	}
-	p := newProbing(q)
 	if err := f.begin(s, p); err != nil {
 		return r, err
 	}
 	askErr := p.ask(ctx, s, questions)
 	endErr := f.end(s, p)
 	r.Ended = Boottime()
-	r.Holders, r.Rivals, r.Neighbour, r.Frames = p.holders, p.rivals, p.neighbour, p.frames
+	r.Holders, r.Anything = p.verdict()
+	r.Rivals, r.Neighbour, r.Frames = p.rivals, p.neighbour, p.frames
 	if err := errors.Join(askErr, endErr); err != nil {
 		return r, err
 	}
 	link, err := readLink(s.index)
-	r.Carrier = err == nil && carrier && link.Carrier
+	r.Carrier = err == nil && was.Carrier && link.Carrier && link.losses == was.losses
+	r.Young = err == nil && f.young(s, link)
 	if len(r.Holders) == 0 && p.lost > 0 {
 		return r, fmt.Errorf("the kernel dropped %d frames, so silence proves nothing: probe again", p.lost)
 	}
@@ -92,11 +108,20 @@ func (q Query) check() error {
 	return nil
 }
 
+// young reports whether the carrier was lost lately and no frame of another machine came since.
+func (f *Front) young(s *session, link Link) bool {
+	f.noteCarrier(s, link)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lostAt != 0 && f.lastFrame == 0 && Boottime()-f.lostAt < int64(forwardDelay)
+}
+
 // prepare looks at this machine: which hardware addresses are its own, is the cable in, what to ask with which sender.
-func (f *Front) prepare(s *session, q Query) (carrier bool, questions [][]byte, err error) {
+func (f *Front) prepare(s *session, p *probing) (was Link, questions [][]byte, err error) {
+	q := p.query
 	links, err := listLinks()
 	if err != nil {
-		return false, nil, err
+		return Link{}, nil, err
 	}
 	own := make(map[MAC]bool, len(links))
 	for _, l := range links {
@@ -110,13 +135,16 @@ func (f *Front) prepare(s *session, q Query) (carrier bool, questions [][]byte, 
 	f.mu.Unlock()
 	entries, err := listAddresses()
 	if err != nil {
-		return false, nil, err
+		return Link{}, nil, err
+	}
+	for _, a := range f.unused(q, entries) {
+		p.controls[a] = nil
 	}
 	questions = [][]byte{question(s.mac, netip.Addr{}, q.Address)}
 	for _, n := range q.neighbours() {
 		questions = append(questions, question(s.mac, sender(entries, s.index, n), n))
 	}
-	return links[s.index].Carrier, questions, nil
+	return links[s.index], questions, nil
 }
 
 // neighbours returns those that are asked.
@@ -156,7 +184,10 @@ func sender(entries []entry, index int, neighbour netip.Addr) netip.Addr {
 type probing struct {
 	query     Query
 	asked     map[netip.Addr]bool
-	found     chan struct{} // closed at the first answer
+	controls  map[netip.Addr][]MAC // addresses that nobody should have, and who claims them
+	doubted   chan struct{}        // one token: there is an answer that is not clear
+	found     chan struct{}        // closed when more answers would change nothing
+	clear     bool                 // found is closed
 	holders   []MAC
 	rivals    []MAC
 	neighbour bool
@@ -165,7 +196,8 @@ type probing struct {
 }
 
 func newProbing(q Query) *probing {
-	p := &probing{query: q, asked: make(map[netip.Addr]bool), found: make(chan struct{})}
+	p := &probing{query: q, asked: make(map[netip.Addr]bool), controls: make(map[netip.Addr][]MAC),
+		doubted: make(chan struct{}, 1), found: make(chan struct{})}
 	for _, n := range q.neighbours() {
 		p.asked[n] = true
 	}
@@ -177,15 +209,68 @@ func (p *probing) hear(s Sighting) {
 	switch {
 	case p.asked[s.Address] && s.Kind.Claims():
 		p.neighbour = true
+	case p.control(s.Address):
+		if s.Kind.Claims() {
+			p.controls[s.Address] = addMAC(p.controls[s.Address], s.MAC)
+			p.settle()
+		}
 	case s.Address != p.query.Address:
 	case !s.Kind.Claims():
 		p.rivals = addMAC(p.rivals, s.MAC)
 	default:
-		if len(p.holders) == 0 {
-			close(p.found)
-		}
 		p.holders = addMAC(p.holders, s.MAC)
+		if p.settle(); !p.clear {
+			select {
+			case p.doubted <- struct{}{}:
+			default: // it is known
+			}
+		}
 	}
+}
+
+// about reports whether an address is asked for to learn whether anybody has it.
+func (p *probing) about(a netip.Addr) bool { return a == p.query.Address || p.control(a) }
+
+func (p *probing) control(a netip.Addr) bool {
+	_, ok := p.controls[a]
+	return ok
+}
+
+// settle ends the probing when more answers would change nothing.
+func (p *probing) settle() {
+	if p.clear || len(p.holders) == 0 {
+		return
+	}
+	believed := len(p.controls) == 0 || slices.ContainsFunc(p.holders, p.believes)
+	if _, anything := p.verdict(); believed || anything {
+		p.clear = true
+		close(p.found)
+	}
+}
+
+func (p *probing) believes(m MAC) bool { return slices.Contains(p.query.Believed, m) }
+
+// answersAll reports whether a station claimed every address that nobody should have.
+func (p *probing) answersAll(m MAC) bool {
+	for _, claimed := range p.controls {
+		if !slices.Contains(claimed, m) {
+			return false
+		}
+	}
+	return len(p.controls) > 0 && !p.believes(m)
+}
+
+// verdict names the holders. Where one of them does not answer for anything, only the word of such counts.
+func (p *probing) verdict() (holders []MAC, anything bool) {
+	for _, m := range p.holders {
+		if !p.answersAll(m) {
+			holders = append(holders, m)
+		}
+	}
+	if len(holders) == 0 {
+		return p.holders, len(p.holders) > 0
+	}
+	return holders, false
 }
 
 func addMAC(list []MAC, m MAC) []MAC {
@@ -195,11 +280,13 @@ func addMAC(list []MAC, m MAC) []MAC {
 	return append(list, m)
 }
 
-// ask sends the questions again and again until an answer, the end of the last gap, or the end of ctx.
+// ask sends the questions again and again until a clear answer, the end of the last gap, or the end of ctx. After the first
+// answer it asks for addresses that nobody should have, for one gap at least.
 func (p *probing) ask(ctx context.Context, s *session, questions [][]byte) error {
 	gap := time.NewTimer(p.query.Gap)
 	defer gap.Stop()
-	for range p.query.Count {
+	doubted := p.doubted
+	for left := p.query.Count; left > 0; left-- {
 		if err := s.send(questions...); err != nil {
 			return err
 		}
@@ -209,10 +296,22 @@ func (p *probing) ask(ctx context.Context, s *session, questions [][]byte) error
 			return context.Cause(ctx)
 		case <-p.found:
 			return nil
+		case <-doubted:
+			doubted, questions = nil, p.doubts(s.mac)
+			left = max(left, 2)
 		case <-gap.C:
 		}
 	}
 	return nil
+}
+
+// doubts are the questions for addresses that nobody should have, and again for the address itself.
+func (p *probing) doubts(own MAC) [][]byte {
+	questions := [][]byte{question(own, netip.Addr{}, p.query.Address)}
+	for a := range p.controls {
+		questions = append(questions, question(own, netip.Addr{}, a))
+	}
+	return questions
 }
 
 // begin throws away what arrived before, then lets p hear.

@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -27,9 +29,10 @@ const (
 type session struct {
 	index   int
 	mac     MAC
-	arp, nd tap // read as frames come
-	count   tap // never read for its content; the kernel counts what passes its filter
-	member  int // a socket that only holds memberships of IPv6 groups, so that switches hear of them; -1: no IPv6 here
+	losses  uint32 // of the carrier, when it was opened
+	arp, nd tap    // read as frames come
+	count   tap    // never read for its content; the kernel counts what passes its filter
+	member  int    // a socket that only holds memberships of IPv6 groups, so that switches hear of them; -1: no IPv6 here
 
 	readers sync.WaitGroup
 	broken  atomic.Bool // a socket failed in a way that only a new one repairs
@@ -58,7 +61,12 @@ func openSession(index int) (s *session, err error) {
 	if s.nd, err = openTap(index, etherTypeIPv6, ndFilter()); err != nil {
 		return s, err
 	}
-	if s.count, err = openTap(index, unix.ETH_P_ALL, foreignFilter(s.mac)); err != nil {
+	links, err := listLinks()
+	if err != nil {
+		return s, err
+	}
+	s.losses = links[index].losses
+	if s.count, err = openTap(index, unix.ETH_P_ALL, foreignFilter(ownMACs(s.mac, links))); err != nil {
 		return s, err
 	}
 	var optErr error
@@ -187,16 +195,49 @@ func ndFilter() []bpf.Instruction {
 	}
 }
 
-// foreignFilter lets frames pass that came in from another station: neither sent here, nor ours come back from a switch.
-func foreignFilter(own MAC) []bpf.Instruction {
-	return []bpf.Instruction{
-		bpf.LoadExtension{Num: bpf.ExtType},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PACKET_OUTGOING, SkipTrue: 4},
-		bpf.LoadAbsolute{Off: 6, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32(own[:4]), SkipTrue: 3},
-		bpf.LoadAbsolute{Off: 10, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(binary.BigEndian.Uint16(own[4:])), SkipTrue: 1},
-		bpf.RetConstant{Val: 0},
-		bpf.RetConstant{Val: 1}, // the frame itself is of no use
+// maxOwnMACs bounds the hardware addresses of this machine that the filter knows: a host of many containers has hundreds,
+// none of them on the front's cable.
+const maxOwnMACs = 32
+
+// ownMACs returns the hardware addresses of this machine, first the one given.
+func ownMACs(first MAC, links map[int]Link) []MAC {
+	own := []MAC{first}
+	for _, index := range slices.Sorted(maps.Keys(links)) {
+		if m := links[index].MAC; m.station() && len(own) < maxOwnMACs && !slices.Contains(own, m) {
+			own = append(own, m)
+		}
 	}
+	return own
+}
+
+// foreignFilter lets frames pass that prove that the port to the network forwards: IP and ARP from another machine. Not
+// what was sent here, nor ours come back from a switch or sent by another port of ours. Not what the switch itself says
+// (spanning tree, LLDP, LACP): it says that on a port that forwards nothing too. Not frames of a VLAN on top, whose
+// port may be in another state.
+func foreignFilter(own []MAC) []bpf.Instruction {
+	const vlanID, reject = 0xfff, 0
+	program := []bpf.Instruction{
+		bpf.LoadExtension{Num: bpf.ExtType},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.PACKET_OUTGOING, SkipTrue: 1},
+		bpf.RetConstant{Val: reject},
+		bpf.LoadExtension{Num: bpf.ExtVLANTag},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: vlanID},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1},
+		bpf.RetConstant{Val: reject},
+		bpf.LoadAbsolute{Off: 12, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherTypeIPv4, SkipTrue: 3},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherTypeARP, SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherTypeIPv6, SkipTrue: 1},
+		bpf.RetConstant{Val: reject},
+	}
+	for _, m := range own {
+		program = append(program,
+			bpf.LoadAbsolute{Off: 6, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32(m[:4]), SkipTrue: 3},
+			bpf.LoadAbsolute{Off: 10, Size: 2},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(binary.BigEndian.Uint16(m[4:])), SkipTrue: 1},
+			bpf.RetConstant{Val: reject},
+		)
+	}
+	return append(program, bpf.RetConstant{Val: 1}) // the frame itself is of no use
 }

@@ -148,10 +148,11 @@ func (m *Machine) judgeAlone(g *group) {
 		g.alone = false
 		return
 	}
-	if !g.lease.held {
-		return // it is being started: the rule by which it was taken counts
-	}
 	begins := m.aloneFrom(g)
+	if !g.lease.held { // it is being started: the rule by which it was taken counts, until the peer confirms
+		g.alone = g.alone && (m.peer.is != up || m.now >= begins)
+		return
+	}
 	if m.now < begins {
 		g.alone = false
 		m.at(begins)

@@ -71,7 +71,11 @@ type Ping struct{ Interval time.Duration }
 type Fence struct{ Attempt uint64 }
 
 // Feed keeps the watchdog quiet for its time-out; the first one opens the device.
-type Feed struct{}
+// One that comes too late is not done.
+type Feed struct {
+	// NotAfter is the latest moment at which it may be done: what it rests on is too old then.
+	NotAfter Time
+}
 
 // Unleash closes the watchdog: nothing is served here any more.
 type Unleash struct{}

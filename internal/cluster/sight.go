@@ -29,6 +29,9 @@ const (
 	pingLeaseShare = 0.3
 	// maxPingLease bounds G: an answer of long ago proves nothing, however long the dead time.
 	maxPingLease = time.Second
+	// coarseLease is G in a kernel without nftables, where an address ends up to a
+	// second late: G and that second must be shorter than R.
+	coarseLease = 3 * time.Second
 	// pingGaps of them are in G: a longer gap ends the run that rule S2 asks for.
 	pingGaps = 3
 	// pingsPerLease is how often a ping node is asked within G when it matters:
@@ -90,12 +93,17 @@ func (m *Machine) keptBy() Time {
 	return answered[len(answered)/2]
 }
 
-// keeps is until when they let it go on.
+// keeps is until when they let it go on. Without nftables the kernel counts whole
+// seconds: G is longer there, where Y leaves room for it.
 func (m *Machine) keeps() Time {
-	if at := m.keptBy(); at != 0 {
-		return at.Add(m.pingLease())
+	at := m.keptBy()
+	switch {
+	case at == 0:
+		return 0
+	case m.cfg.NoLease && m.yield() > coarseLease+time.Second:
+		return at.Add(max(coarseLease, m.pingLease()))
 	}
-	return 0
+	return at.Add(m.pingLease())
 }
 
 // sees says that more than half of the ping nodes answer, and for the time R

@@ -59,9 +59,12 @@ func (m *Machine) feed() {
 		*d = dog{}
 		return
 	}
-	if m.justified() || d.now {
+	if proof := m.justified(); proof != 0 || d.now {
+		if proof == 0 {
+			proof = m.now
+		}
 		d.open, d.now, d.fed = true, false, m.now
-		m.do(Feed{})
+		m.do(Feed{NotAfter: proof.Add(m.feedAge())})
 	}
 }
 
@@ -69,8 +72,8 @@ func (m *Machine) servesAny() bool {
 	return slices.ContainsFunc(m.groups, func(g *group) bool { return g.state != Stopped })
 }
 
-// justified says that a proof came which did not feed the watchdog yet.
-func (m *Machine) justified() bool {
+// justified is the time of a proof that came and did not feed the watchdog yet; 0: none did.
+func (m *Machine) justified() Time {
 	d := &m.dog
 	proof := m.peer.echoed
 	lapsed := slices.ContainsFunc(m.groups, func(g *group) bool { return g.lapse && g.state != Stopped })
@@ -79,15 +82,16 @@ func (m *Machine) justified() bool {
 	}
 	if proof > d.proof && m.now.Sub(proof) <= m.feedAge() {
 		d.proof = proof
-		return true
+		return proof
 	}
 	if lapsed && !m.gone() || !m.unguarded() || !m.unconfirmed() && !m.gone() {
-		return false
+		return 0
 	}
 	next := d.fed.Add(m.cfg.Keepalive)
 	m.at(max(next, m.now.Add(m.cfg.Keepalive)))
 	if m.now < next {
 		m.at(next)
+		return 0
 	}
-	return m.now >= next
+	return m.now
 }

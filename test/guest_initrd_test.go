@@ -19,7 +19,7 @@ func writeInitrd(path, kernel string, modules []string) error {
 		return err
 	}
 	var image bytes.Buffer
-	for _, dir := range []string{"dev", "proc", "sys", "run", "state", "ha.d", "modules"} {
+	for _, dir := range []string{"dev", "proc", "sys", "run", "state", "ha.d", "peer.d", "modules"} {
 		entry(&image, dir, fs.ModeDir|0o755, nil)
 	}
 	for name, from := range map[string]string{"init": self, "lubdub": lubdub} {
@@ -31,6 +31,7 @@ func writeInitrd(path, kernel string, modules []string) error {
 	}
 	for name, text := range guestFiles {
 		entry(&image, "ha.d/"+name, 0o600, []byte(text))
+		entry(&image, "peer.d/"+name, 0o600, []byte(strings.ReplaceAll(text, "watchdog /dev/watchdog\n", "")))
 	}
 	load, err := closure(kernel, append([]string{"crc32c_generic", "veth", "nf_tables", "nft_ct"}, modules...))
 	if err != nil {
@@ -44,7 +45,7 @@ func writeInitrd(path, kernel string, modules []string) error {
 	return os.WriteFile(path, image.Bytes(), 0o600)
 }
 
-// guestFiles are the configuration of a pair of which the other node is not there.
+// guestFiles are the configuration of a pair. In most stories the other node is not there.
 var guestFiles = map[string]string{
 	"ha.cf":       "node alpha beta\nkeepalive 1\ndeadtime 5\nwarntime 3\ninitdead 10\nbcast eth0\nauto_failback off\nwatchdog /dev/watchdog\n",
 	"haresources": "alpha IPaddr2::192.0.2.100/24/eth0\n",

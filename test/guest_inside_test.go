@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -56,6 +58,11 @@ func inGuest(story string) error {
 	if story == storyWrites {
 		return timeWrites()
 	}
+	if story == storyRestart {
+		if err := startPeer(); err != nil {
+			return fmt.Errorf("the other node: %w", err)
+		}
+	}
 	d, err := startInGuest()
 	if err != nil {
 		return err
@@ -81,6 +88,7 @@ func inGuest(story string) error {
 		time.Sleep(stoppedFor)
 		return d.signalled(unix.SIGKILL)
 	case storyRestart:
+		time.Sleep(guestDeadTime) // confirmed by then
 		if err := errors.Join(d.Process.Kill(), ended(d.Wait())); err != nil {
 			return err
 		}
@@ -141,8 +149,7 @@ func prepare() error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if name == "eth0" {
-			err = netlink.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(192, 0, 2, 11), Mask: net.CIDRMask(24, 32)}})
-			if err != nil {
+			if err := netlink.AddrAdd(l, frontAddress(11)); err != nil {
 				return err
 			}
 		}
@@ -150,12 +157,52 @@ func prepare() error {
 	return nil
 }
 
+// frontAddress is one of the network of the shared address.
+func frontAddress(last byte) *netlink.Addr {
+	return &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(192, 0, 2, last), Mask: net.CIDRMask(24, 32)}}
+}
+
+// startPeer starts the other node in a network namespace of its own, at the other end of the cable, without a watchdog.
+func startPeer() error {
+	d := nodeInGuest("beta", "/peer.d")
+	d.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	if err := d.Start(); err != nil {
+		return err
+	}
+	cable, err := netlink.LinkByName("cable")
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetNsPid(cable, d.Process.Pid); err != nil {
+		return err
+	}
+	ns, err := netns.GetFromPid(d.Process.Pid)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	there, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	if cable, err = there.LinkByName("cable"); err != nil {
+		return err
+	}
+	return errors.Join(there.LinkSetName(cable, "eth0"), there.AddrAdd(cable, frontAddress(12)), there.LinkSetUp(cable))
+}
+
+func nodeInGuest(name, dir string) inside {
+	d := inside{exec.Command("/lubdub", "run", "--dir", dir, "--state", "/state/"+name, "--runtime", "/run/"+name, "--node", name)}
+	d.Stdout, d.Stderr = os.Stdout, os.Stdout
+	return d
+}
+
 // inside is the daemon of a guest.
 type inside struct{ *exec.Cmd }
 
 func startInGuest() (inside, error) {
-	d := inside{exec.Command("/lubdub", "run", "--dir", "/ha.d", "--state", "/state", "--runtime", "/run/lubdub", "--node", "alpha")}
-	d.Stdout, d.Stderr = os.Stdout, os.Stdout
+	d := nodeInGuest("alpha", "/ha.d")
 	return d, d.Start()
 }
 
@@ -222,7 +269,7 @@ func (d inside) signalled(s unix.Signal) error {
 func (d inside) idle() error {
 	const long = 3*guestTimeout + time.Second
 	time.Sleep(2 * time.Second) // before it may serve: no time-out has passed
-	standby := exec.Command("/lubdub", "standby", "--runtime", "/run/lubdub")
+	standby := exec.Command("/lubdub", "standby", "--runtime", "/run/alpha")
 	if out, err := standby.CombinedOutput(); err != nil {
 		return fmt.Errorf("standby: %w: %s", err, out)
 	}

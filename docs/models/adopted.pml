@@ -67,8 +67,11 @@
 #ifndef LEAVE
 #define LEAVE 1         /* a daemon stops in good order */
 #endif
-#ifndef HALVES
-#define HALVES 0        /* 1: each direction of the front may fail alone */
+#ifndef HALFLINK
+#define HALFLINK 1      /* 0: both directions of the link fail together */
+#endif
+#ifndef HALFFRONT
+#define HALFFRONT 0     /* 1: each direction of the front may fail alone */
 #endif
 
 /* mode */
@@ -429,6 +432,13 @@ inline event(i) {
 	:: mode[i] == OFF || mode[i] == DEAD -> start(i)
 	:: FREEZE && mode[i] == UP -> mode[i] = FROZEN
 	:: mode[i] == FROZEN -> mode[i] = UP
+#ifdef WAKE_ANEW
+		; intent[i] = 0;
+		if
+		:: gone[i] -> gone[i] = 0; silence[i] = 0; conf[i] = Y
+		:: else
+		fi
+#endif
 	:: LEAVE && mode[i] == UP && !left[i] -> stop(i); forget(i); left[i] = 1
 	:: MOVE && mode[i] == UP && state[i] == RUNNING && lease[i] > 0 && PEERUP(i) &&
 	   (said[i] == STOPPED || (said[i] == QUIET && !sOffer[i])) ->
@@ -447,22 +457,21 @@ inline weather() {
 	fi;
 	if
 	:: ANCHOR == LINK || ANCHOR == LINK01 -> link[1] = 1
-	:: else -> either(link[1])
+	:: ANCHOR == NOTHING && !HALFLINK -> link[1] = link[0]
+	:: ANCHOR != LINK && ANCHOR != LINK01 && (ANCHOR != NOTHING || HALFLINK) -> either(link[1])
 	fi;
 	if
 	:: ANCHOR == FRONT -> front[0] = 1; front[1] = 1
 	:: else ->
 		either(front[0]);
-		if :: HALVES -> either(front[1]) :: else -> front[1] = front[0] fi
+		if :: HALFFRONT -> either(front[1]) :: else -> front[1] = front[0] fi
 	fi
 }
 
 inline mend(i) {
 	if
-	:: mode[i] == FROZEN -> mode[i] = UP
-	:: mode[i] == DEAD || mode[i] == OFF -> start(i)
-	:: mode[i] == UP && left[i] -> start(i)
-	:: else
+	:: mode[i] == DEAD || mode[i] == OFF || left[i] -> start(i)
+	:: else -> mode[i] = UP
 	fi
 }
 
@@ -504,7 +513,7 @@ init {
 		d_step { tick() };
 		assert(CHECK != NEVERTWO || !(ANSWERS(0) && ANSWERS(1)))
 	}
-	:: atomic { CHECK != NEVERTWO ->
+	:: atomic { CHECK != NEVERTWO && (CHECK != SURVIVOR || STEADYOWNER(0) || STEADYOWNER(1)) ->
 		if
 		:: CHECK == BYHALF -> either(order)
 		:: CHECK == SURVIVOR && STEADYOWNER(0) -> order = 1

@@ -72,6 +72,7 @@ func New(cfg Config, saved Saved, now Time) *Machine {
 		sights:      make([]sight, len(cfg.Pings)),
 		wake:        now,
 	}
+	m.dog.open = cfg.Watchdog > 0 // an earlier life may have left it running
 	m.peer = peer{heardAt: now, since: now, macs: saved.PeerMACs}
 	m.peer.beat.Incarnation = saved.PeerLife
 	for i := range m.links {

@@ -189,11 +189,17 @@ func (p *pair) perform(s *side, o Output) {
 	case Fence:
 		p.fence(s, o)
 	case Feed:
-		if s.fed == 0 {
+		switch {
+		case s.fed == 0:
 			p.note(s, "the watchdog runs")
+		case p.now.Sub(s.fed) > s.cfg.Watchdog:
+			p.note(s, "the watchdog is fed after %v: the machine was reset", p.now.Sub(s.fed))
 		}
 		s.fed = p.now
 	case Unleash:
+		if s.fed == 0 {
+			return
+		}
 		p.note(s, "the watchdog is let go, %v after it was fed", p.now.Sub(s.fed))
 		s.fed = 0
 	case Cancel:

@@ -49,7 +49,7 @@ func (m *Machine) compose() Beat {
 		Cluster:     m.cfg.Cluster,
 		Node:        m.cfg.Self,
 		Incarnation: m.incarnation,
-		DeadTime:    m.advertised(),
+		DeadTime:    m.cfg.AdvertisedDeadTime(),
 		Looked:      m.looked(),
 		Standby:     m.standby,
 		Left:        m.leaving.left,

@@ -5,36 +5,45 @@ import (
 	"time"
 )
 
-// feedSlack is how old, beyond a keepalive, a confirmation may be that feeds the
-// watchdog: with it the machine is reset at the latest W + keepalive + feedSlack
-// after the heartbeat that the peer last confirmed.
-const feedSlack = 50 * time.Millisecond
+// The watchdog's time-out W and the age of what feeds it together must end
+// before the other node acts (docs/protocol.md, "The watchdog").
+const (
+	// clockError is the greatest relative difference of two machines' clocks that
+	// is reckoned with: twice what NTP slews.
+	clockError = 0.001
+	// feedPatience, in halves of a keepalive, is how old a confirmation that feeds
+	// the watchdog must be allowed to be: it waits for the peer's next heartbeat,
+	// and that may be late.
+	feedPatience = 3
+	// feedSlack is for the way from the decision to the device.
+	feedSlack = 50 * time.Millisecond
+	// dogMargin is added to what the watchdog needs when it is slower than the
+	// dead time allows.
+	dogMargin = time.Second
+)
 
-// dogMargin is added to what the watchdog needs when it is slower than the dead
-// time allows.
-const dogMargin = time.Second
+// certain is how much of a time of this node's has surely passed on the other too.
+func certain(d time.Duration) time.Duration { return time.Duration(float64(d) * (1 - clockError)) }
 
-// feedAge is the greatest age of a confirmation that feeds the watchdog.
-func (m *Machine) feedAge() time.Duration { return m.cfg.Keepalive + feedSlack }
-
-// advertised is the dead time that the peer is asked to wait: longer than
-// written when the watchdog device cannot be set short enough to reset this
-// machine before the peer takes over.
-func (m *Machine) advertised() time.Duration {
-	w := m.cfg.Watchdog
-	if w == 0 {
-		return m.cfg.DeadTime
-	}
-	needs := w + m.feedAge()
-	if float64(needs) <= float64(m.cfg.DeadTime)*(1-clockError) {
-		return m.cfg.DeadTime
-	}
-	return needs + dogMargin
+// WatchdogLimit is the longest time-out of a watchdog that resets this node
+// before the other one takes over.
+func (c Config) WatchdogLimit() time.Duration {
+	return certain(c.DeadTime) - feedPatience*c.Keepalive/2 - feedSlack
 }
 
-// clockError is the greatest relative difference of two machines' clocks that
-// is reckoned with: twice what NTP slews.
-const clockError = 0.001
+// AdvertisedDeadTime is how long the peer is asked to wait: longer than written
+// when the watchdog cannot be set to WatchdogLimit.
+func (c Config) AdvertisedDeadTime() time.Duration {
+	if c.Watchdog <= c.WatchdogLimit() {
+		return c.DeadTime
+	}
+	return c.Watchdog + feedPatience*c.Keepalive/2 + feedSlack + dogMargin
+}
+
+// feedAge is how old a proof may be when it feeds the watchdog.
+func (m *Machine) feedAge() time.Duration {
+	return certain(m.cfg.AdvertisedDeadTime()) - m.cfg.Watchdog - feedSlack
+}
 
 // dog is how the watchdog was last fed.
 type dog struct {

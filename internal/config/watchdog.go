@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"lubdub/internal/cluster"
 )
 
 // Watchdog is the device that resets this node when it must no longer serve;
@@ -13,16 +15,10 @@ type Watchdog struct {
 	Required bool          // the daemon does not start without it
 	Wanted   time.Duration // the time-out to set: whole seconds, as the devices count
 	Least    time.Duration // with a shorter one a lost heartbeat resets a healthy node
-	Longest  time.Duration // with a longer one this node is reset after the other has taken over
 }
 
-// How the time-out of a watchdog is reckoned. Heartbeats that the other node
-// confirms feed it, and one may be as old as a keepalive and confirmSlack. What
-// is wanted leaves writeSlack for the way from the decision to the device.
+// The bounds of a time-out from below.
 const (
-	confirmSlack = 50 * time.Millisecond
-	writeSlack   = 50 * time.Millisecond
-	clockError   = 0.001       // of two machines' rates: twice what NTP slews
 	leastTimeout = time.Second // no device knows less
 	fewFeeds     = 3           // keepalives: with fewer, one lost heartbeat and a late one reset a healthy node
 )
@@ -45,12 +41,11 @@ func (h *haCF) watchdog(c *lubdubConf, l *Loaded) Watchdog {
 	}
 	dead, keep := l.Config.DeadTime, l.Config.Keepalive
 	w := Watchdog{Device: at.text, Required: c.required.text != ""}
-	w.Longest = dead - time.Duration(float64(dead)*clockError) - keep - confirmSlack
-	w.Wanted = (w.Longest - writeSlack).Truncate(time.Second)
+	w.Wanted = l.Config.WatchdogLimit().Truncate(time.Second)
 	w.Least = max(leastTimeout, fewFeeds*keep)
 	if least := wholeSeconds(w.Least); w.Wanted < least {
 		w.Wanted = least
-		h.warnf(at, fmt.Sprintf("make deadtime at least %s", seconds(enough(least, keep))),
+		h.warnf(at, fmt.Sprintf("make deadtime at least %s", seconds(enough(least, l.Config))),
 			"with a keepalive of %s and a deadtime of %s no watchdog is quick enough: the other node is asked to wait longer than the deadtime", seconds(keep), seconds(dead))
 	}
 	h.guarded(at, l)
@@ -58,11 +53,13 @@ func (h *haCF) watchdog(c *lubdubConf, l *Loaded) Watchdog {
 }
 
 // enough is the smallest dead time, in tenths of a second, for a time-out.
-func enough(timeout, keep time.Duration) time.Duration {
+func enough(timeout time.Duration, c cluster.Config) time.Duration {
 	const step = 100 * time.Millisecond
-	needs := timeout + keep + confirmSlack + writeSlack
-	needs += time.Duration(float64(needs) * 2 * clockError)
-	return (needs + step - 1).Truncate(step)
+	c.DeadTime = timeout.Truncate(step)
+	for c.WatchdogLimit() < timeout {
+		c.DeadTime += step
+	}
+	return c.DeadTime
 }
 
 // wholeSeconds rounds up.

@@ -12,12 +12,20 @@ import (
 	"lubdub/internal/vip"
 )
 
+// Where nftables holds the lease, the life-time of the address is its second
+// line: a firewall that is reloaded while this daemon is frozen or dead takes
+// the gate away, and nobody puts it back. Then the address itself must go by the
+// time the other node takes it. It never goes before its lease does.
 const (
-	// cleanUpLife is the least life-time of an address whose lease nftables
-	// holds: it only removes what a daemon that never came back left behind.
-	cleanUpLife = 60 * time.Second
-	// refreshPause is how often that life-time is renewed.
-	refreshPause = 10 * time.Second
+	// lifeShare and refreshShare are the life-time of an address and the pause
+	// between its renewals, in dead times. A lease runs for 0.7 of it.
+	lifeShare    = 0.875
+	refreshShare = 0.175
+	// leastLife: the kernel counts seconds, and may be a second late to renew one.
+	leastLife = 2 * time.Second
+	// leastPause and mostPause bound the pause.
+	leastPause = 250 * time.Millisecond
+	mostPause  = 10 * time.Second
 	// requestQueue is how many requests wait for the kernel.
 	requestQueue = 64
 )
@@ -26,22 +34,29 @@ const (
 // removes and restores them, so that no two of these ever cross.
 type addresses struct {
 	life     time.Duration // of an address; 0: given by each grant (no nftables)
+	pause    time.Duration // between renewals
 	requests chan func()
 	ctx      context.Context
 	wanted   map[netip.Addr]vip.Address
+	renewed  map[netip.Addr]int64 // boot time of the last renewal
 	tell     func(cluster.Input)
 }
 
 func newAddresses(ctx context.Context, deadTime time.Duration, tell func(cluster.Input)) *addresses {
+	share := func(s float64) time.Duration { return time.Duration(s * float64(deadTime)) }
 	return &addresses{
-		life: max(cleanUpLife, 2*deadTime), requests: make(chan func(), requestQueue), ctx: ctx,
-		wanted: map[netip.Addr]vip.Address{}, tell: tell,
+		life: max(leastLife, wholeSeconds(share(lifeShare))), pause: min(max(share(refreshShare), leastPause), mostPause),
+		requests: make(chan func(), requestQueue), ctx: ctx,
+		wanted: map[netip.Addr]vip.Address{}, renewed: map[netip.Addr]int64{}, tell: tell,
 	}
 }
 
+// wholeSeconds rounds up.
+func wholeSeconds(d time.Duration) time.Duration { return (d + time.Second - 1).Truncate(time.Second) }
+
 // run carries requests out until ctx ends.
 func (a *addresses) run() {
-	tick := time.NewTicker(refreshPause)
+	tick := time.NewTicker(a.pause)
 	defer tick.Stop()
 	for {
 		select {
@@ -62,8 +77,23 @@ func (a *addresses) refresh() {
 	}
 	for _, w := range a.wanted {
 		// An interface that is away is reported by its monitor action.
-		_ = vip.Add(w, a.life)
+		_ = a.renew(w)
 	}
+}
+
+// renew puts an address on its interface, or prolongs its life there.
+func (a *addresses) renew(w vip.Address) error {
+	at := vip.Boottime()
+	err := vip.Add(w, a.life)
+	if err == nil {
+		a.renewed[w.Prefix.Addr()] = at
+	}
+	return err
+}
+
+// outlived says that an address went by itself: this daemon stood still for longer than its life.
+func (a *addresses) outlived(addr netip.Addr) bool {
+	return time.Duration(vip.Boottime()-a.renewed[addr]) >= a.life
 }
 
 // do hands a request over and waits until it is carried out.
@@ -90,7 +120,7 @@ func (a *addresses) Add(r cluster.Resource) error {
 			if a.life == 0 {
 				continue // it comes with its grant
 			}
-			if err := vip.Add(w, a.life); err != nil {
+			if err := a.renew(w); err != nil {
 				return err
 			}
 		}
@@ -140,10 +170,13 @@ func (a *addresses) gone(addr netip.Addr) {
 		if has, err := vip.Has(w); err != nil || has {
 			return
 		}
-		note := cluster.Noted{Level: cluster.Warning, Kind: "address",
-			Words: fmt.Sprintf("%s was removed by another program, and is put back", w)}
-		if err := vip.Add(w, a.life); err != nil {
-			note.Words = fmt.Sprintf("%s was removed by another program, and cannot be put back: %v", w, err)
+		cause := "was removed by another program"
+		if a.outlived(addr) {
+			cause = "went with its life-time, because lubdub stood still"
+		}
+		note := cluster.Noted{Level: cluster.Warning, Kind: "address", Words: fmt.Sprintf("%s %s, and is put back", w, cause)}
+		if err := a.renew(w); err != nil {
+			note.Words = fmt.Sprintf("%s %s, and cannot be put back: %v", w, cause, err)
 		}
 		a.tell(note)
 	}

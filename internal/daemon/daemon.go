@@ -209,7 +209,7 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 func (d *daemon) openWatchdog(saved cluster.Saved) (err error) {
 	owner := func(g cluster.SavedGroup) bool { return g.Owner }
 	served := saved.SameBoot && slices.ContainsFunc(slices.Collect(maps.Values(saved.Groups)), owner)
-	d.dog, err = openWatchdog(d.Loaded.Watchdog, d.cfg.DeadTime, kernelDog{}, served, func(n cluster.Noted) { d.loop.offer(n) })
+	d.dog, err = openWatchdog(d.Loaded.Watchdog, d.cfg, kernelDog{}, served, func(n cluster.Noted) { d.loop.offer(n) })
 	if d.dog != nil {
 		d.cfg.Watchdog = d.dog.had
 	}
@@ -527,7 +527,7 @@ func (d *daemon) perform(o cluster.Output) {
 	case cluster.Probe:
 		d.actions.running.Go(func() { d.loop.tell(ctx, d.fronts.probe(ctx, o)) })
 	case cluster.Feed:
-		d.dog.feed(d.loop.at)
+		d.dog.feed(o.NotAfter)
 	case cluster.Unleash:
 		d.dog.unleash()
 	case cluster.Fence:

@@ -19,7 +19,6 @@ type loop struct {
 	inputs  chan cluster.Input
 	asks    chan chan<- cluster.Status
 	perform func(cluster.Output)
-	at      cluster.Time // of the last step
 	// before sees each input ahead of the machine.
 	before func(cluster.Input)
 }
@@ -51,8 +50,7 @@ func (l *loop) run(ctx context.Context) (clean, left bool) {
 		if in != nil {
 			l.before(in)
 		}
-		l.at = l.now()
-		for _, o := range l.machine.Step(l.at, in) {
+		for _, o := range l.machine.Step(l.now(), in) {
 			if exit, ok := o.(cluster.Exit); ok {
 				return exit.Clean, true
 			}

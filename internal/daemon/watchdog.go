@@ -23,7 +23,6 @@ type watchdog struct {
 	now     func() cluster.Time
 	note    func(cluster.Noted)
 	had     time.Duration // the time-out that the device really has
-	fresh   time.Duration // for so long after its step a feeding may be written
 	words   chan dogWord
 	running sync.WaitGroup
 
@@ -35,10 +34,10 @@ type watchdog struct {
 	trouble   string // why the last word could not be carried out: said once
 }
 
-// dogWord is what the machine wants: to feed, decided at a time, or to stop.
+// dogWord is what the machine wants: to feed, but not after a time, or to stop.
 type dogWord struct {
-	feed bool
-	at   cluster.Time
+	feed     bool
+	notAfter cluster.Time
 }
 
 // closed is no file descriptor.
@@ -53,7 +52,7 @@ const partTimeout = 10 * time.Minute
 // runs only while a group is owned. With served, an earlier life of this boot
 // owned one; a device that it left running is not touched before the machine
 // has decided. The result is nil where there is no device, or none to go by.
-func openWatchdog(c config.Watchdog, dead time.Duration, k dogKernel, served bool, note func(cluster.Noted)) (*watchdog, error) {
+func openWatchdog(c config.Watchdog, cfg cluster.Config, k dogKernel, served bool, note func(cluster.Noted)) (*watchdog, error) {
 	if c.Device == "" {
 		return nil, nil
 	}
@@ -67,39 +66,32 @@ func openWatchdog(c config.Watchdog, dead time.Duration, k dogKernel, served boo
 		note(cluster.Noted{Level: cluster.Alarm, Kind: "watchdog", Words: oneLine(err) + "; this node serves without a watchdog"})
 		return nil, nil
 	}
-	quick := w.had <= c.Longest
+	cfg.Watchdog = w.had
+	quick := w.had <= cfg.WatchdogLimit()
 	if !quick && c.Required {
 		w.part()
 		return nil, fmt.Errorf("watchdog %s: it cannot be set below %v, and the deadtime of %v needs %v; lubdub.conf says 'watchdog required', so nothing is started: make deadtime longer",
-			c.Device, w.had, dead, c.Longest.Truncate(time.Millisecond))
+			c.Device, w.had, cfg.DeadTime, cfg.WatchdogLimit().Truncate(time.Millisecond))
 	}
-	w.fresh = max(c.Longest-w.had, writeTime)
-	note(w.verdict(found, dead, quick))
+	note(w.verdict(found, cfg, quick))
 	return w, nil
 }
 
-// writeTime is what the way from the decision to the device may take.
-const writeTime = 50 * time.Millisecond
-
 // verdict is the line at start.
-func (w *watchdog) verdict(found []string, dead time.Duration, quick bool) cluster.Noted {
+func (w *watchdog) verdict(found []string, cfg cluster.Config, quick bool) cluster.Noted {
 	n := cluster.Noted{Kind: "watchdog", Words: fmt.Sprintf("watchdog %s (%s): time-out %v wanted, %v had: ", w.Device, found[0], w.Wanted, w.had)}
 	if quick {
-		n.Words += fmt.Sprintf("a node that serves and is hung or cut off is reset before the deadtime of %v is over", dead)
+		n.Words += fmt.Sprintf("a node that serves and is hung or cut off is reset before the deadtime of %v is over", cfg.DeadTime)
 	} else {
 		n.Level = cluster.Warning
 		n.Words += fmt.Sprintf("too long for the deadtime of %v, so the other node is asked to wait about %v; make deadtime longer, or use a quicker device",
-			dead, (w.had + dead - w.Longest + waitLonger).Round(10*time.Millisecond))
+			cfg.DeadTime, cfg.AdvertisedDeadTime().Round(10*time.Millisecond))
 	}
 	for _, remark := range found[1:] {
 		n.Words += "; " + remark
 	}
 	return n
 }
-
-// waitLonger is what the machine adds to what the device needs when that is more
-// than the dead time.
-const waitLonger = time.Second
 
 // find looks at the device: its identity, and remarks.
 func (w *watchdog) find(served bool) ([]string, error) {
@@ -226,13 +218,13 @@ func (w *watchdog) say(word dogWord) {
 	w.words <- word
 }
 
-// feed feeds once, for a step that was taken at a time.
-func (w *watchdog) feed(at cluster.Time) {
+// feed feeds once, unless that comes too late.
+func (w *watchdog) feed(notAfter cluster.Time) {
 	if w == nil {
 		return
 	}
 	w.serves = true
-	w.say(dogWord{feed: true, at: at})
+	w.say(dogWord{feed: true, notAfter: notAfter})
 }
 
 // unleash stops the device.
@@ -256,7 +248,7 @@ func (w *watchdog) turn() {
 func (w *watchdog) obey(word dogWord) {
 	var err error
 	if word.feed {
-		err = w.feedNow(word.at)
+		err = w.feedNow(word.notAfter)
 	} else {
 		err = w.stopNow()
 	}
@@ -278,9 +270,9 @@ func (w *watchdog) tell(level cluster.Level, words string) {
 	w.note(cluster.Noted{Level: level, Kind: "watchdog", Words: fmt.Sprintf("watchdog %s: %s", w.Device, words)})
 }
 
-func (w *watchdog) feedNow(at cluster.Time) error {
-	if late := w.now().Sub(at); late > w.fresh {
-		return fmt.Errorf("what should feed it came more than %v late, so it was not fed: the machine or the device is too slow; it resets this machine %v after it was fed last", w.fresh, w.had)
+func (w *watchdog) feedNow(notAfter cluster.Time) error {
+	if late := w.now().Sub(notAfter); late > 0 {
+		return fmt.Errorf("what should feed it came %v late, so it was not fed: the machine or the device is too slow; it resets this machine %v after it was fed last", late, w.had)
 	}
 	if w.fd == closed {
 		reckoned := w.had

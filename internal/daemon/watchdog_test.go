@@ -118,7 +118,15 @@ const usualOptions = unix.WDIOF_SETTIMEOUT | unix.WDIOF_KEEPALIVEPING | unix.WDI
 func usualDog() *fakeDog { return &fakeDog{least: 1, timeout: 60, options: usualOptions} }
 
 // dogWants is a keepalive of 250 ms and a deadtime of 2 s.
-var dogWants = config.Watchdog{Device: "/dev/dog", Wanted: time.Second, Least: 750 * time.Millisecond, Longest: 1698 * time.Millisecond}
+var dogWants = config.Watchdog{Device: "/dev/dog", Wanted: time.Second, Least: 750 * time.Millisecond}
+
+// dogTimes are the times of a cluster with such a dead time.
+func dogTimes(dead time.Duration) cluster.Config {
+	return cluster.Config{Keepalive: 250 * time.Millisecond, DeadTime: dead}
+}
+
+// soonTime is until when a feeding that is decided now is good.
+func soonTime() cluster.Time { return bubbleTime().Add(650 * time.Millisecond) }
 
 // notes collects what is said.
 type notes []cluster.Noted
@@ -136,7 +144,7 @@ func (n *notes) String() string {
 func openedDog(t *testing.T, c config.Watchdog, k dogKernel, served bool) (*watchdog, *notes) {
 	t.Helper()
 	said := &notes{}
-	w, err := openWatchdog(c, 2*time.Second, k, served, said.add)
+	w, err := openWatchdog(c, dogTimes(2*time.Second), k, served, said.add)
 	if err != nil || w == nil {
 		t.Fatalf("no watchdog: %v\n%s", err, said)
 	}
@@ -157,7 +165,7 @@ func TestWatchdogAtStart(t *testing.T) {
 		must  bool // "watchdog required" refuses it
 	}{
 		"usual":         {nil, time.Second, looked, "(Fake Dog): time-out 1s wanted, 1s had: a node that serves and is hung or cut off is reset before the deadtime of 2s is over", "", false, false},
-		"rounded up":    {func(d *fakeDog) { d.step = 4 }, 4 * time.Second, looked, "1s wanted, 4s had: too long for the deadtime of 2s, so the other node is asked to wait about 5.3s", cluster.Warning, false, true},
+		"rounded up":    {func(d *fakeDog) { d.step = 4 }, 4 * time.Second, looked, "1s wanted, 4s had: too long for the deadtime of 2s, so the other node is asked to wait about 5.43s", cluster.Warning, false, true},
 		"least is more": {func(d *fakeDog) { d.least = 3 }, 3 * time.Second, "open /dev/dog,time-out 1: no,time-out 2: no,time-out 3,stop,V,close", "1s wanted, 3s had: too long", cluster.Warning, false, true},
 		"not settable":  {func(d *fakeDog) { d.options = unix.WDIOF_MAGICCLOSE }, time.Minute, "open /dev/dog,stop,V,close", "its time-out cannot be set", cluster.Warning, false, true},
 		"counts longer": {func(d *fakeDog) { d.timeLeft = 2 }, 2 * time.Second, looked, "1s wanted, 2s had: too long", cluster.Warning, false, true},
@@ -177,7 +185,7 @@ func TestWatchdogAtStart(t *testing.T) {
 				test.dog(dog)
 			}
 			said := &notes{}
-			w, err := openWatchdog(dogWants, 2*time.Second, dog, false, said.add)
+			w, err := openWatchdog(dogWants, dogTimes(2*time.Second), dog, false, said.add)
 			if err != nil || (w != nil) != (test.had > 0) {
 				t.Fatalf("got %+v, %v; want a time-out of %v", w, err, test.had)
 			}
@@ -198,7 +206,7 @@ func TestWatchdogAtStart(t *testing.T) {
 			if test.dog != nil {
 				test.dog(again)
 			}
-			if _, err := openWatchdog(required, 2*time.Second, again, false, said.add); (err != nil) != test.must {
+			if _, err := openWatchdog(required, dogTimes(2*time.Second), again, false, said.add); (err != nil) != test.must {
 				t.Errorf("with 'watchdog required': %v, want an error: %v", err, test.must)
 			}
 		})
@@ -207,10 +215,10 @@ func TestWatchdogAtStart(t *testing.T) {
 
 func TestWatchdogTooQuickForTheKeepalive(t *testing.T) {
 	c := dogWants
-	c.Wanted, c.Least, c.Longest = 3*time.Second, 3*time.Second, 4*time.Second
+	c.Wanted, c.Least = 3*time.Second, 3*time.Second
 	dog := &fakeDog{options: unix.WDIOF_MAGICCLOSE, timeout: 1}
 	said := &notes{}
-	if w, err := openWatchdog(c, 6*time.Second, dog, false, said.add); w != nil || err != nil {
+	if w, err := openWatchdog(c, dogTimes(6*time.Second), dog, false, said.add); w != nil || err != nil {
 		t.Fatalf("taken: %+v, %v", w, err)
 	}
 	if want := "a lost heartbeat would reset a healthy node"; !strings.Contains(said.String(), want) || dog.runs {
@@ -226,14 +234,14 @@ func TestWatchdogIsFedAndStopped(t *testing.T) {
 		w.run()
 		w.turn() // nothing is served: nothing is touched
 		for range 3 {
-			w.feed(bubbleTime())
+			w.feed(soonTime())
 			time.Sleep(250 * time.Millisecond)
 			w.turn() // a heartbeat feeds nothing
 			synctest.Wait()
 		}
 		w.unleash()
 		synctest.Wait()
-		w.feed(bubbleTime())
+		w.feed(soonTime())
 		synctest.Wait()
 		w.unleash()
 		if words := w.end(); words != "" {
@@ -257,12 +265,12 @@ func TestWatchdogFeedingGrowsStale(t *testing.T) {
 		dog := usualDog()
 		w, said := openedDog(t, dogWants, dog, false)
 		w.run()
-		w.feed(bubbleTime())
+		w.feed(soonTime())
 		synctest.Wait()
 		dog.calls = nil
-		w.feed(bubbleTime() - cluster.Time(w.fresh) - 1)
+		w.feed(bubbleTime() - 1)
 		synctest.Wait()
-		w.feed(bubbleTime() - cluster.Time(w.fresh))
+		w.feed(bubbleTime())
 		synctest.Wait()
 		if diff := cmp.Diff([]string{"feed"}, dog.calls); diff != "" {
 			t.Errorf("asked of the device (-want +got):\n%s", diff)
@@ -270,7 +278,7 @@ func TestWatchdogFeedingGrowsStale(t *testing.T) {
 		dog.calls, dog.slow = nil, 5*time.Second
 		began := time.Now()
 		for range 8 {
-			w.feed(bubbleTime())
+			w.feed(soonTime())
 			synctest.Wait()
 		}
 		if took := time.Since(began); took != 0 {
@@ -298,19 +306,19 @@ func TestWatchdogThatFailsIsSaidOnce(t *testing.T) {
 		w.run()
 		for _, err := range []error{nil, unix.EIO, unix.EIO, nil} {
 			dog.failing = err
-			w.feed(bubbleTime())
+			w.feed(soonTime())
 			synctest.Wait()
 		}
 		w.unleash()
 		synctest.Wait()
 		dog.busy = true
 		for range 3 {
-			w.feed(bubbleTime())
+			w.feed(soonTime())
 			synctest.Wait()
 		}
 		dog.busy = false
 		dog.least = 5 // and now it takes no less
-		w.feed(bubbleTime())
+		w.feed(soonTime())
 		synctest.Wait()
 		w.unleash()
 		w.end()
@@ -335,7 +343,7 @@ func TestWatchdogNowayout(t *testing.T) {
 		step := func(f func()) { f(); synctest.Wait() }
 		step(w.turn)
 		step(w.turn)
-		step(func() { w.feed(bubbleTime()) })
+		step(func() { w.feed(soonTime()) })
 		step(w.turn)
 		step(w.turn)
 		step(w.unleash)
@@ -357,7 +365,7 @@ func TestWatchdogAcrossARestart(t *testing.T) {
 		dog := usualDog()
 		w, _ := openedDog(t, dogWants, dog, false)
 		w.run()
-		w.feed(bubbleTime())
+		w.feed(soonTime())
 		words := w.end()
 		if !strings.Contains(words, "goes on running") || !dog.runs || dog.isOpen {
 			t.Fatalf("it runs: %v, is open: %v, and says %q", dog.runs, dog.isOpen, words)
@@ -376,7 +384,7 @@ func TestWatchdogAcrossARestart(t *testing.T) {
 			w.end()
 			return dog.calls
 		}
-		if diff := cmp.Diff([]string{"open /dev/dog", "time-out 1", "feed", "close"}, again(func(w *watchdog) { w.feed(bubbleTime()) })); diff != "" {
+		if diff := cmp.Diff([]string{"open /dev/dog", "time-out 1", "feed", "close"}, again(func(w *watchdog) { w.feed(soonTime()) })); diff != "" {
 			t.Errorf("adopted and confirmed (-want +got):\n%s", diff)
 		}
 		if !dog.runs {
@@ -402,16 +410,16 @@ func TestWatchdogThatIsNone(t *testing.T) {
 		said := &notes{}
 		c := dogWants
 		c.Device = path
-		w, err := openWatchdog(c, 2*time.Second, kernelDog{}, false, said.add)
+		w, err := openWatchdog(c, dogTimes(2*time.Second), kernelDog{}, false, said.add)
 		if w != nil || err != nil || !strings.Contains(said.String(), want) {
 			t.Errorf("%s: %+v, %v, %s; want %s", path, w, err, said, want)
 		}
 		c.Required = true
-		if _, err := openWatchdog(c, 2*time.Second, kernelDog{}, false, said.add); err == nil || errors.Is(err, unix.EBUSY) {
+		if _, err := openWatchdog(c, dogTimes(2*time.Second), kernelDog{}, false, said.add); err == nil || errors.Is(err, unix.EBUSY) {
 			t.Errorf("%s is required, and nothing is refused: %v", path, err)
 		}
 	}
-	if w, err := openWatchdog(config.Watchdog{}, time.Second, kernelDog{}, false, nil); w != nil || err != nil {
+	if w, err := openWatchdog(config.Watchdog{}, cluster.Config{}, kernelDog{}, false, nil); w != nil || err != nil {
 		t.Errorf("without a line: %v, %v", w, err)
 	}
 	var none *watchdog

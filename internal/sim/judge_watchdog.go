@@ -7,7 +7,7 @@ import (
 )
 
 // feedAge is how old a proof may be that feeds the watchdog.
-func (s Setup) feedAge() time.Duration { return s.Keepalive + 50*time.Millisecond }
+func (s Setup) feedAge() time.Duration { return s.dead()*999/1000 - s.Watchdog - 50*time.Millisecond }
 
 // fed judges the feeding of a watchdog (invariant I5): it needs a fresh proof
 // that this node may serve. While something is up whose entitlement ended, only

@@ -21,6 +21,7 @@ type Options struct {
 	New func(cluster.Config, cluster.Saved, cluster.Time) Core
 	// StillClocks leaves every wall clock as it is: decisions must be the same (invariant I9).
 	StillClocks bool
+	prepare     func(*World) // what a test does to a new world
 	// Trace keeps a transcript of the whole schedule.
 	Trace bool
 	// Hash folds each output into Report.Hash: two runs of a night must agree.
@@ -79,6 +80,17 @@ func (s Setup) ticket() time.Duration { return s.Keepalive * 4 / 10 }
 // pingLease is G of docs/protocol.md: for how long an answer of a ping node counts.
 func (s Setup) pingLease() time.Duration { return min(s.DeadTime*3/10, time.Second) }
 
+// keepLease is G for an owner: longer where the kernel counts whole seconds.
+func (s Setup) keepLease() time.Duration {
+	if s.NoLease && s.yield() > coarseLease+time.Second {
+		return coarseLease
+	}
+	return s.pingLease()
+}
+
+// coarseLease is G without nftables.
+const coarseLease = 3 * time.Second
+
 // pingGaps of these gaps between answers fit into G.
 const pingGaps = 3
 
@@ -91,12 +103,15 @@ func (s Setup) fenceDelay() time.Duration { return s.DeadTime }
 // dead is what a node asks its peer to wait: longer than the dead time when the
 // watchdog is slow.
 func (s Setup) dead() time.Duration {
-	needs := s.Watchdog + s.Keepalive + 50*time.Millisecond
+	needs := s.Watchdog + 3*s.Keepalive/2 + 50*time.Millisecond
 	if s.Watchdog == 0 || needs <= s.DeadTime*999/1000 {
 		return s.DeadTime
 	}
 	return needs + time.Second
 }
+
+// pingNames are the ping nodes that a cluster can have.
+func pingNames() []string { return []string{"gateway", "switch", "dns"} }
 
 func (s Setup) config(self, peer string) cluster.Config {
 	links := []string{"ucast eth1", "bcast eth0"}
@@ -113,7 +128,7 @@ func (s Setup) config(self, peer string) cluster.Config {
 		StrictStart:  s.Strict,
 		TakeAnyway:   s.Take,
 		NoLease:      s.NoLease,
-		Pings:        []string{"gateway", "switch", "dns"}[:s.Pings],
+		Pings:        pingNames()[:s.Pings],
 		DeadPing:     s.deadPing(),
 		KeepIsolated: s.Keep,
 		Fencing:      s.Fencing,
@@ -166,6 +181,8 @@ func (s *Setup) drawGuards(r *rand.Rand) {
 	}
 	s.Fencing = r.IntN(4) == 0
 	s.Take = r.IntN(12) == 0
+	// Below three seconds this is level L0: nothing is promised.
+	s.NoLease = r.IntN(5) == 0 && s.DeadTime >= 3*time.Second
 	if r.IntN(4) == 0 {
 		seconds := max(1, s.DeadTime/2/time.Second) // drivers count whole ones
 		s.Watchdog = seconds * time.Second * time.Duration(1+r.IntN(2))

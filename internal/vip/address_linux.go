@@ -47,9 +47,13 @@ func add(a Address, life time.Duration) error {
 	if err != nil {
 		return err
 	}
+	keepSecondaries(a)
 	request := addressRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, a, index)
 	seconds := wholeSeconds(life)
 	cache := nl.IfaCacheInfo{IfaCacheinfo: unix.IfaCacheinfo{Valid: seconds, Prefered: seconds}}
+	if a.Prefix.Addr().Is6() {
+		cache.Prefered = 0 // or the kernel would take it as the source of what this node begins (RFC 6724, rule 3)
+	}
 	request.AddData(nl.NewRtAttr(unix.IFA_CACHEINFO, cache.Serialize()))
 	request.AddData(nl.NewRtAttr(ifaProto, []byte{mark}))
 	if a.Prefix.Addr().Is4() {
@@ -70,7 +74,7 @@ func add(a Address, life time.Duration) error {
 }
 
 // Remove takes the address of a off its interface, with whatever mask it has there. If it is not there, or the whole
-// interface is gone, nothing is left to do. See [PromotesSecondaries] for what else may go with it.
+// interface is gone, nothing is left to do. The other addresses of its subnet stay.
 func Remove(a Address) error {
 	if err := remove(a); err != nil {
 		return fmt.Errorf("remove %s: %w", a, err)
@@ -90,6 +94,7 @@ func remove(a Address) error {
 	if err != nil {
 		return err
 	}
+	keepSecondaries(a)
 	for _, e := range entries {
 		if e.index != index || e.Prefix.Addr() != a.Prefix.Addr() {
 			continue
@@ -145,21 +150,24 @@ func Marked() ([]Address, error) {
 	return marked, nil
 }
 
-// PromotesSecondaries reports whether the interface keeps the other addresses of a subnet when the first one goes.
-// Where it does not, removing a shared address that was there first takes the machine's own addresses of the same subnet
-// along.
-func PromotesSecondaries(iface string) (bool, error) {
-	for _, scope := range []string{iface, "all"} {
-		path := filepath.Join("/proc/sys/net/ipv4/conf", scope, "promote_secondaries")
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return false, fmt.Errorf("see what happens to secondary addresses on %s: %w", iface, err)
-		}
-		if strings.TrimSpace(string(text)) != "0" {
-			return true, nil
+// keepSecondaries makes the kernel keep the other addresses of a subnet when the first one goes, as systemd does on every
+// machine it runs on. Otherwise a shared address that was there first would take the machine's own along, and the routes with
+// them, when it is removed or its life ends. Where the setting cannot be written (a container) it stays as it is.
+func keepSecondaries(a Address) {
+	if !a.Prefix.Addr().Is4() {
+		return // IPv6 addresses do not depend on each other
+	}
+	for _, scope := range []string{"all", a.Interface} {
+		text, err := os.ReadFile(promotePath(scope))
+		if err == nil && strings.TrimSpace(string(text)) != "0" {
+			return
 		}
 	}
-	return false, nil
+	_ = os.WriteFile(promotePath(a.Interface), []byte("1"), 0)
+}
+
+func promotePath(scope string) string {
+	return filepath.Join("/proc/sys/net/ipv4/conf", scope, "promote_secondaries")
 }
 
 // addressRequest starts a request about a.

@@ -3,6 +3,7 @@ package vip
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -26,6 +27,8 @@ func TestStation(t *testing.T) {
 		playProbe(t, f, role[1:])
 	case "announce": // ADDRESS COUNT
 		playAnnounce(t, f, role[1:])
+	case "anything": // NETWORK: answer every ARP question for an address of it, as some proxies and clouds do
+		playAnything(t, netip.MustParsePrefix(role[1]))
 	case "last": // for ever print the time and the time of the last frame
 		for {
 			fmt.Println(Boottime(), f.LastFrame())
@@ -33,6 +36,34 @@ func TestStation(t *testing.T) {
 		}
 	default:
 		t.Fatalf("no role %q", role)
+	}
+}
+
+func playAnything(t *testing.T, network netip.Prefix) {
+	index, err := interfaceIndex("ld1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := openSession(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	fmt.Println("answers")
+	for {
+		frame := make([]byte, maxFrame)
+		n, _, err := s.arp.conn.ReadFrom(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := parseARP(frame[:n])
+		if err != nil || p.op != arpRequest || !network.Contains(p.target) {
+			continue
+		}
+		p.from, p.op, p.targetMAC, p.senderMAC, p.sender, p.target = s.mac, arpReply, p.senderMAC, s.mac, p.target, p.sender
+		if err := s.send(p.frame()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

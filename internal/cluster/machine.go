@@ -34,6 +34,7 @@ type Machine struct {
 	probes  uint64
 	seq     uint64 // of the newest heartbeat
 	spoken  Beat   // the newest heartbeat
+	draft   Beat   // room for the next one
 	spokeAt Time
 	answer  bool // the peer is waiting for an echo: speak now
 	saved   Saved

@@ -14,9 +14,9 @@ func (m *Machine) speak() {
 	if m.leaving.done {
 		return
 	}
-	if now := m.remember(); !sameSaved(now, m.saved) {
-		m.saved = now
-		m.do(Save{now.clone()})
+	if !m.remembers() {
+		m.saved = m.remember()
+		m.do(Save{m.saved.clone()})
 	}
 	due := m.spokeAt.Add(m.cfg.Keepalive)
 	b := m.compose()
@@ -36,12 +36,14 @@ func (m *Machine) speak() {
 		m.leaving.leftSeq, m.leaving.leftAt = m.seq, m.now
 		m.at(m.now + 1)
 	}
+	b.Groups, b.MACs = slices.Clone(b.Groups), slices.Clone(b.MACs)
 	m.spoken, m.spokeAt = b, m.now
 	m.at(m.now.Add(m.cfg.Keepalive))
 	m.do(Send{b})
 }
 
-// compose says everything that this node knows and does.
+// compose says everything that this node knows and does. Its groups and hardware
+// addresses are m's own: most of what is composed is never sent.
 func (m *Machine) compose() Beat {
 	p := &m.peer
 	b := Beat{
@@ -66,6 +68,7 @@ func (m *Machine) compose() Beat {
 			}
 		}
 	}
+	b.Groups, b.MACs = m.draft.Groups[:0], m.draft.MACs[:0]
 	for _, f := range m.fronts {
 		if f.mac != "" && !slices.Contains(b.MACs, f.mac) {
 			b.MACs = append(b.MACs, f.mac)
@@ -78,6 +81,7 @@ func (m *Machine) compose() Beat {
 			Keep: g.offer && g.move.ordered,
 		})
 	}
+	m.draft = b
 	return b
 }
 
@@ -105,8 +109,15 @@ func (m *Machine) remember() Saved {
 	return s
 }
 
-func sameSaved(a, b Saved) bool {
-	return a.Standby == b.Standby && a.PeerLife == b.PeerLife && slices.Equal(a.PeerMACs, b.PeerMACs) && maps.Equal(a.Groups, b.Groups)
+// remembers says that what must outlive the daemon is saved.
+func (m *Machine) remembers() bool {
+	s := &m.saved
+	for _, g := range m.groups {
+		if s.Groups[g.cfg.Name] != (SavedGroup{Epoch: g.seen, Owner: g.state.owns()}) {
+			return false
+		}
+	}
+	return s.Standby == m.standby && s.PeerLife == m.peer.beat.Incarnation && slices.Equal(s.PeerMACs, m.peer.macs)
 }
 
 func (s Saved) clone() Saved {

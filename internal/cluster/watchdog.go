@@ -85,7 +85,7 @@ func (m *Machine) servesAny() bool {
 func (m *Machine) justified() Time {
 	d := &m.dog
 	proof := m.peer.echoed
-	lapsed := slices.ContainsFunc(m.groups, func(g *group) bool { return g.lapse && g.state != Stopped })
+	lapsed := slices.ContainsFunc(m.groups, m.hasLapsed)
 	if !lapsed {
 		proof = max(proof, m.keptBy())
 	}
@@ -103,4 +103,11 @@ func (m *Machine) justified() Time {
 		return 0
 	}
 	return m.now
+}
+
+// hasLapsed says that something of the group is up here although its entitlement
+// ended: as this node knows, or because the kernel has not answered for so long.
+func (m *Machine) hasLapsed(g *group) bool {
+	late := g.lease.held && m.now >= g.lease.granted
+	return g.state != Stopped && (g.lapse || late)
 }

@@ -115,7 +115,7 @@ func (m *Machine) absorbSighted(in Sighted) {
 		m.peer.newLife = m.now // it is back, although it cannot be heard
 	}
 	if !g.state.serves() {
-		if !m.isPeer(in.MAC) || !m.speaks() {
+		if !m.ignores(in.MAC) && (!m.isPeer(in.MAC) || !m.speaks()) {
 			g.claimedAt = m.now
 			g.probe.clear = false
 		}

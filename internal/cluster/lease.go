@@ -58,17 +58,27 @@ func (m *Machine) fresh() bool { return m.now < m.peer.echoed.Add(m.yield()) }
 
 // entitlement is until when this node may serve the group, and by which rule.
 func (m *Machine) entitlement(g *group) (until Time, rule string) {
-	solo := m.now.Add(m.yield())
 	confirmed, kept := m.confirmed(g), m.keeps()
 	switch {
 	case m.gone():
-		return solo, "O2"
+		return m.now.Add(m.yield()), "O2"
 	case g.alone && m.carrier(g):
-		return solo, "O4"
+		return m.now.Add(m.aloneLease()), "O4"
 	case kept > confirmed:
 		return kept, "O3"
 	}
 	return confirmed, "O1"
+}
+
+// aloneLease is for how long an owner without confirmation is entitled at a time
+// (rule O4). While it hears the peer, who evidently does not hear it, that is less
+// than the lead of the peer's intent: should this daemon die before it can obey,
+// its address is silent before the peer acts.
+func (m *Machine) aloneLease() time.Duration {
+	if m.peer.beat.Seq > 0 && m.silence() < missedBeat*m.cfg.Keepalive/2 {
+		return m.cfg.DeadTime - m.yield() - m.cfg.Keepalive
+	}
+	return m.yield()
 }
 
 // step is how much longer an entitlement must have become to be told to the kernel.

@@ -138,7 +138,7 @@ func (m *Machine) begin(now Time) {
 	now = max(now, m.now)
 	if late := now.Sub(m.wake); m.wake != never && late > m.cfg.Keepalive/4 {
 		m.stalled = max(m.stalled, late)
-		m.pings.thawed = now
+		m.thaw(now, late)
 		for _, t := range []*Time{&m.peer.heardAt, &m.started} {
 			*t = min(now, t.Add(late))
 		}
@@ -150,6 +150,20 @@ func (m *Machine) begin(now Time) {
 	}
 	m.now = now
 	m.wake = never
+}
+
+// thaw takes note of a stall: what was announced before it was not heard
+// meanwhile, and who was gone before it may have come back unheard.
+func (m *Machine) thaw(now Time, late time.Duration) {
+	m.pings.thawed = now
+	for _, g := range m.groups {
+		if g.intent {
+			g.intentAt = now
+		}
+	}
+	if m.gone() && late >= m.deadTime() {
+		m.peer.newLife = now
+	}
 }
 
 // at asks for a step at t, when that is still to come.

@@ -193,7 +193,7 @@ func (m *Machine) judgeSilent() {
 		m.setPeer(down, Alarm, fmt.Sprintf("%s is down: silent on %s for %v (deadtime %v)",
 			m.cfg.Peer, m.allLinks(), round(m.silence()), m.deadTime()))
 	case (p.is == left || p.is == fenced) && !m.gone():
-		m.setPeer(down, Alarm, fmt.Sprintf("%s came back and fell silent again", m.cfg.Peer))
+		m.setPeer(down, Alarm, fmt.Sprintf("%s is not heard, and may be back", m.cfg.Peer))
 	}
 }
 

@@ -263,7 +263,7 @@ func (m *Machine) pingStatus() []PingStatus {
 // sighted says that enough ping nodes answer for a takeover to come (rule S2).
 // That they do not, when nothing else is in its way, is said once.
 func (m *Machine) sighted(g *group) bool {
-	if m.sees(0) {
+	if m.sees(max(0, m.yield()-m.intentLead())) { // so that the run is complete when the lead ends
 		return true
 	}
 	due := m.aloneSince(g)

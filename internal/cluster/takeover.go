@@ -165,10 +165,9 @@ func (m *Machine) aloneSince(g *group) Time {
 }
 
 // intentLead is for how long an intent is announced before it may be acted
-// upon: within it an owner who hears us, although we do not hear it, gives way.
-func (m *Machine) intentLead() time.Duration {
-	return min(2*m.cfg.Keepalive, m.deadTime()-m.yield())
-}
+// upon: within it an owner who hears us, although we do not hear it, gives way,
+// and the lease ends of one whose daemon died just then (aloneLease).
+func (m *Machine) intentLead() time.Duration { return m.deadTime() - m.yield() }
 
 // mayStartCold applies the policy for a node that has not seen its peer since it started.
 func (m *Machine) mayStartCold() bool {
@@ -238,13 +237,13 @@ func (m *Machine) absorbProbed(in Probed) {
 		return
 	}
 	mac := in.MAC
-	if m.cfg.TakeAnyway && m.isPeer(mac) {
+	if m.ignores(mac) {
 		mac = ""
 	}
 	if mac = m.believed(g, mac, in.Anything); g.proxied != "" {
 		in.Evidence = true // it answered: the front carries frames
 	}
-	p.foreign = in.Foreign != ""
+	p.foreign = in.Foreign != "" && !m.ignores(in.Foreign)
 	p.clear = mac == "" && !p.foreign && in.Err == "" && m.evident(g, in) && m.unclaimed(g)
 	p.evidence = p.evidence || p.clear
 	if p.foreign {
@@ -253,6 +252,10 @@ func (m *Machine) absorbProbed(in Probed) {
 	m.noteAnswer(g, mac)
 	m.noteDeaf(g, in.Err)
 }
+
+// ignores says that the policy partition take passes over what the peer's own
+// hardware address says on the front.
+func (m *Machine) ignores(mac string) bool { return m.cfg.TakeAnyway && m.isPeer(mac) }
 
 // noteDeaf counts a group as unable to run here when the front could not be
 // asked for the dead time: the other node may be luckier.

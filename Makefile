@@ -17,17 +17,18 @@ BUILDVCS = $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false
 
 # PACKAGE:COMMAND or PACKAGE:/FILE, for build/need.sh.
 NEED_DEMO = nftables:nft
-NEED_TEST = $(NEED_DEMO) gcc:gcc libc6-dev:/usr/include/stdlib.h git:git patch:patch iproute2:ip procps:ps \
+NEED_TEST = $(NEED_DEMO) gcc:gcc libc6-dev:/usr/include/stdlib.h spin:spin git:git patch:patch iproute2:ip procps:ps \
 	tcpdump:tcpdump tshark:tshark arping:arping curl:curl openssl:openssl \
 	apache2:/usr/sbin/apache2 resource-agents:/usr/lib/ocf/resource.d/heartbeat/apache heartbeat:/usr/libexec/heartbeat/heartbeat \
 	fence-agents:/usr/sbin/fence_dummy cluster-glue:/usr/sbin/stonith
 NEED_BENCH = $(NEED_TEST) keepalived:/usr/sbin/keepalived
+NEED_MODELS = spin:spin gcc:gcc libc6-dev:/usr/include/stdlib.h
 
 NEED_WATCHDOG = qemu-system-x86:qemu-system-x86_64
 
 .DEFAULT_GOAL = build
 .PHONY: build demo test check bench watchdog install clean \
-	format vet staticcheck tidy house unit sim mutants fuzz stories chaos cross
+	format vet staticcheck tidy house unit sim mutants models fuzz stories chaos cross
 
 build:
 	CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -ldflags "-s -w" -o bin/lubdub ./cmd/lubdub
@@ -38,7 +39,7 @@ demo:
 	@bin/lubdub demo
 
 # The stages of make test, in this order; each is a target of its own.
-STAGES = format vet staticcheck tidy house unit sim mutants fuzz stories chaos cross
+STAGES = format vet staticcheck tidy house unit sim mutants models fuzz stories chaos cross
 
 test: FUZZTIME = 5s
 test:
@@ -71,6 +72,11 @@ sim:
 
 mutants:
 	go test -count=1 -timeout=30m ./internal/sim -run='^TestMutants$$' -v -mutants
+
+# The rules as models, searched through; what is expected stands in docs/models/expected.txt.
+models:
+	@build/need.sh $(NEED_MODELS)
+	build/models.sh
 
 fuzz:
 	FUZZTIME=$(FUZZTIME) build/fuzz.sh

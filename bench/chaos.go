@@ -92,6 +92,7 @@ func (w chaosWishes) play(ctx context.Context, out io.Writer) (broken bool, err 
 		for i := range w.minutes {
 			n := &night{seed: w.seed + uint64(i), who: who}
 			n.setup, n.faults = draw(n.seed, pings)
+			n.setup.ping = n.setup.ping && who.pings
 			if err := w.replace(n); err != nil {
 				return false, err
 			}
@@ -133,7 +134,10 @@ func (w chaosWishes) night(ctx context.Context, n *night) (v verdict, err error)
 		return v, err
 	}
 	if err := n.run(ctx); err != nil {
-		return v, errors.Join(err, fmt.Errorf("%s", n.words()))
+		if ctx.Err() == nil {
+			fmt.Fprintln(os.Stderr, n.words())
+		}
+		return v, err
 	}
 	n.page.Stop()
 	for _, p := range n.probers {
@@ -147,7 +151,7 @@ func (w chaosWishes) night(ctx context.Context, n *night) (v verdict, err error)
 	if n.who.judged && len(v.broken) > 0 {
 		n.accuse(w, v, all)
 	}
-	return v, nil
+	return v, n.keep(v, all)
 }
 
 // accuse prints the faults, the time-line around each broken promise, and the last words of both nodes.
@@ -158,21 +162,9 @@ func (n *night) accuse(w chaosWishes, v verdict, all []claim) {
 		fmt.Fprintf(out, "  %s\n", f)
 	}
 	for _, b := range v.broken {
-		fmt.Fprintf(out, "\n%.3fs: %s\n\n%s", (b.at - n.began).Seconds(), b.words, n.tale(all, b.at))
+		fmt.Fprintf(out, "\n%.3fs: %s\n\n%s", (b.at - n.began).Seconds(), b.words, n.tale(all, around(b.at)))
 	}
 	fmt.Fprint(out, n.words())
-}
-
-// words are the last words of both daemons.
-func (n *night) words() string {
-	var b strings.Builder
-	for _, node := range []string{owner, other} {
-		if d := n.daemons[node]; d != nil {
-			lines := strings.Split(strings.TrimSpace(d.Output()), "\n")
-			fmt.Fprintf(&b, "\nThe last words of %s (second 0 was %s):\n%s\n", node, n.wall.Add(n.began).UTC().Format("15:04:05.000"), strings.Join(lines[max(0, len(lines)-lastWords):], "\n"))
-		}
-	}
-	return b.String()
 }
 
 // knowsPings finds out whether this lubdub does something with a ping node.

@@ -272,3 +272,15 @@ func TestReadND(t *testing.T) {
 		t.Errorf("a router solicitation was read as %+v", c)
 	}
 }
+
+func TestRank(t *testing.T) {
+	for _, test := range []struct{ n, percent, want int }{{1, 50, 1}, {2, 50, 1}, {2, 99, 2}, {3, 50, 2}, {100, 99, 99}, {100, 100, 100}, {200, 99, 198}} {
+		var all []time.Duration
+		for i := range test.n {
+			all = append(all, inMilli(i+1))
+		}
+		if got := rank(all, test.percent); got != inMilli(test.want) {
+			t.Errorf("p%d of %d: got %v, want %d ms", test.percent, test.n, got, test.want)
+		}
+	}
+}

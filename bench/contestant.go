@@ -23,6 +23,7 @@ type contestant struct {
 	// judged says that a run fails when it breaks a promise.
 	judged bool
 	epochs bool
+	pings  bool // a ping node means something to it
 }
 
 func contestants(binary string) []contestant {
@@ -31,8 +32,9 @@ func contestants(binary string) []contestant {
 	return []contestant{
 		{
 			title: "lubdub", product: ours{binary: binary, times: at}, binary: binary, files: lubdubFiles, state: "/var/lib/lubdub", beats: udp,
-			judged: true, epochs: true,
+			judged: true, epochs: true, pings: true,
 		},
+		// Without ipfail a ping node decides nothing in Heartbeat.
 		{title: "Heartbeat 3.0.6", product: heartbeat{at}, files: heartbeatFiles, beats: udp, skips: []string{kindFull, kindMove}, whole: true},
 		{
 			title: "keepalived", product: keepalived{stormAdvert, leaveFault}, files: keepalivedFiles, beats: "ip protocol 112",
@@ -85,7 +87,6 @@ func heartbeatFiles(_ *lab.Host, n nodes, s setup) (map[string]string, error) {
 	if s.storage {
 		group += " storage"
 	}
-	s.ping = false // without ipfail, which crm no would need beside it, a ping node decides nothing
 	return map[string]string{"/etc/ha.d/ha.cf": stormHaCF(n, s, "logfile /var/log/ha-log\n"), "/etc/ha.d/haresources": group + "\n"}, nil
 }
 

@@ -7,6 +7,7 @@
 //	go run ./bench -into docs/benchmarks.md
 //	go run ./bench -only power       only series and scenarios with "power" in their names
 //	go run ./bench -only cost,heap   only what the daemons cost
+//	go run ./bench chaos             two nights of faults; see below
 //
 // # One repetition
 //
@@ -18,4 +19,19 @@
 // it must is in the table as such.
 //
 // tcpdump on the client's port is the witness of who announced the address, and when.
+//
+// # Chaos
+//
+// "bench chaos" plays nights of faults to the same programs and judges from outside that two nodes never answer for one address
+// where anything can tell them apart, that the service comes back after each heal, and that one node has it in the end. Its
+// tables are a section of docs/safety.md.
+//
+//	go run ./bench chaos -minutes 10 -seed n                ten nights, of about a minute each
+//	go run ./bench chaos -minutes 10 -seed n -product all   the same nights for Heartbeat and keepalived, too
+//	go run ./bench chaos -minutes 1 -seed n -dir DIR        one night again; DIR keeps logs, capture, and night.txt
+//
+// A seed draws a configuration and a list of faults, each a line of text ("12.300s for 4.100s: loss-front-out serving 40%"). With odd
+// seeds one fault comes at a time, with even ones they overlap. The evidence is a capture at the client, which asks for the
+// address each 10 ms; a script in the place of a storage tells who started it with which epoch. A run in which lubdub breaks a
+// promise fails, and prints the faults, what happened around it, and the last words of both daemons.
 package main

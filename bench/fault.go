@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,21 +42,12 @@ func parseFault(line string) (f fault, err error) {
 	if !found || len(times) != 3 || times[1] != "for" || len(words) < 2 || len(words) > 3 {
 		return f, wrong
 	}
-	if f.at, err = time.ParseDuration(times[0]); err != nil {
-		return f, fmt.Errorf("%w: %w", wrong, err)
-	}
-	if f.length, err = time.ParseDuration(times[2]); err != nil {
-		return f, fmt.Errorf("%w: %w", wrong, err)
-	}
+	var at, length error
+	f.at, at = time.ParseDuration(times[0])
+	f.length, length = time.ParseDuration(times[2])
 	f.kind, f.target = words[0], words[1]
-	k, known := kindOf(f.kind)
-	switch {
-	case !known:
-		return f, fmt.Errorf("%w: there is no %s", wrong, f.kind)
-	case f.target != serving && f.target != waiting && f.target != owner && f.target != other && f.target != both:
-		return f, fmt.Errorf("%w: nobody is called %s", wrong, f.target)
-	case (f.target == both) != k.both:
-		return f, fmt.Errorf("%w: %s cannot hit %s", wrong, f.kind, f.target)
+	if err := errors.Join(at, length, f.check()); err != nil {
+		return f, fmt.Errorf("%w: %w", wrong, err)
 	}
 	if len(words) == 3 {
 		f.percent, err = strconv.Atoi(strings.TrimSuffix(words[2], "%"))
@@ -63,6 +56,20 @@ func parseFault(line string) (f fault, err error) {
 		}
 	}
 	return f, nil
+}
+
+// check says whether such a fault can be.
+func (f fault) check() error {
+	k, known := kindOf(f.kind)
+	switch {
+	case !known:
+		return fmt.Errorf("there is no %s", f.kind)
+	case !slices.Contains([]string{serving, waiting, owner, other, both}, f.target):
+		return fmt.Errorf("nobody is called %s", f.target)
+	case (f.target == both) != k.both:
+		return fmt.Errorf("%s cannot hit %s", f.kind, f.target)
+	}
+	return nil
 }
 
 // parseFaults reads one fault a line; empty lines and lines that begin with # say nothing.

@@ -81,8 +81,14 @@ func (r report) outages(s standing) {
 	r.printf("\n### %s: what each fault did\n\n", s.who.title)
 	r.printf("| fault | times | of them alone | longest gap for a client: p50 | p99 | max | two answered, longest |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, k := range kinds() {
-		if times := s.faults[k.name]; times > 0 {
-			r.outage(k.words, fmt.Sprint(times), s.outages[k.name], s.worst[k.name])
+		for _, ping := range []string{"", withPing} {
+			name, words := k.name+ping, k.words
+			if ping != "" {
+				words += ", with a ping node"
+			}
+			if times := s.faults[name]; times > 0 {
+				r.outage(words, fmt.Sprint(times), s.outages[name], s.worst[name])
+			}
 		}
 	}
 	if gaps, overlap := s.outages[several], s.worst[several]; len(gaps) > 0 || overlap > 0 {
@@ -90,10 +96,15 @@ func (r report) outages(s standing) {
 	}
 }
 
+// rank is the smallest of sorted values that so many of 100 do not exceed.
+func rank(sorted []time.Duration, percent int) time.Duration {
+	return sorted[max(0, (len(sorted)*percent+99)/100-1)]
+}
+
 func (r report) outage(words, times string, gaps []time.Duration, overlap time.Duration) {
 	p50, p99, longest := "–", "–", "–"
 	if slices.Sort(gaps); len(gaps) > 0 {
-		at := func(percent int) string { return ms(gaps[(len(gaps)-1)*percent/100]) + " ms" }
+		at := func(percent int) string { return ms(rank(gaps, percent)) + " ms" }
 		p50, p99, longest = at(50), at(99), at(100)
 	}
 	two := "–"

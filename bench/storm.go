@@ -14,14 +14,15 @@ const (
 	// steady is how long a cluster must have served before it counts as serving; with failback that comes later.
 	steady         = 1500 * time.Millisecond
 	steadyFailback = 2*stormDead + 2*time.Second
-	// calmSpan is how long the calm at the end is watched.
+	// calmSpan is how long the calm at the end is watched, and calmEnd the part of it in which nobody may move any more.
 	calmSpan = 3 * time.Second
+	calmEnd  = time.Second
 )
 
 // run lets the faults happen, heals everything, and watches the calm.
 func (n *night) run(ctx context.Context) error {
 	span := steady
-	if n.setup.failback && n.setup.single {
+	if n.setup.failback {
 		span = steadyFailback
 	}
 	if ok, err := n.await(ctx, steady); err != nil || !ok {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"lubdub/internal/lab"
@@ -24,6 +23,8 @@ type verdict struct {
 	worst     map[string]time.Duration   // the longest overlap, by kind; storms under several
 	outages   map[string][]time.Duration // by kind
 	broken    []breach
+
+	spans, split []lab.Span // of one night: two answered; nothing could tell the nodes apart
 }
 
 // breach is a broken promise.
@@ -65,15 +66,16 @@ func (n *night) judge() (verdict, []claim, error) {
 	macs := n.macs()
 	seen := slices.DeleteFunc(slices.Clone(all), func(c claim) bool { return !c.question && macs[c.mac] == "" })
 	for _, h := range n.happened {
-		v.faults[h.kind.name]++
+		v.faults[n.row(h)]++
 		if h.err != nil {
-			v.failed[h.kind.name]++
+			v.failed[n.row(h)]++
 		}
 	}
 	splits := undecidable(n.happened, n.setup.ping)
 	two := overlaps(seen, false)
+	v.spans, v.split = append(overlaps(seen, true), two...), splits
 	v.failovers = max(0, len(changes(seen, two))-1)
-	for _, s := range append(two, overlaps(seen, true)...) {
+	for _, s := range v.spans {
 		n.judgeOverlap(&v, s, splits)
 	}
 	for _, s := range two {
@@ -111,10 +113,21 @@ func (n *night) judgeOverlap(v *verdict, s lab.Span, splits []lab.Span) {
 func (n *night) cause(at time.Duration) string {
 	for i, w := range n.windows {
 		if w.From <= at && at < w.To {
-			return n.happened[i].kind.name
+			return n.row(n.happened[i])
 		}
 	}
 	return several
+}
+
+// withPing ends the name of a row in which a ping node was configured.
+const withPing = " ping"
+
+// row names the row of a fault: what silences the front is told apart by whether a ping node can show it.
+func (n *night) row(h happening) string {
+	if n.setup.ping && h.kind.drops == "all" && h.kind.harms[0].network == front {
+		return h.kind.name + withPing
+	}
+	return h.kind.name
 }
 
 // judgeOutages measures how long nobody answered: ARP for the sum, the client's connections for each fault.
@@ -136,7 +149,7 @@ func (n *night) judgeOutages(v *verdict, seen []claim) {
 	for i, w := range n.windows {
 		h := n.happened[i]
 		longest := n.page.Summary(w.From, w.To).Gap
-		v.outages[h.kind.name] = append(v.outages[h.kind.name], longest.Duration())
+		v.outages[n.row(h)] = append(v.outages[n.row(h)], longest.Duration())
 		if most := allowed(h); longest.Duration() > most {
 			v.broken = append(v.broken, breach{longest.From, fmt.Sprintf("%s: no answer for %v, at most %v are allowed", h.fault, longest.Duration().Round(time.Millisecond), most)})
 		}
@@ -163,9 +176,10 @@ func (n *night) judgeStorage(v *verdict, splits []lab.Span) error {
 	if err != nil {
 		return err
 	}
+	cutOff := undecidable(n.happened, false) // a ping node guards the address: a mute owner's resources run on for a while (O5)
 	for _, s := range runsTwice(entries, n.calm.To) {
 		v.twice += s.Duration()
-		if !mayRunTwice(s, n.happened, splits) {
+		if !mayRunTwice(s, n.happened, cutOff) {
 			v.broken = append(v.broken, breach{s.From, fmt.Sprintf("the storage ran on both nodes for %v", s.Duration().Round(time.Millisecond))})
 		}
 	}
@@ -180,7 +194,7 @@ func (n *night) judgeStorage(v *verdict, splits []lab.Span) error {
 	return nil
 }
 
-// judgeCalm demands exactly one owner after the calm, and that every heal led back to service.
+// judgeCalm demands exactly one owner at the end of the calm, and that every heal led back to service.
 func (n *night) judgeCalm(v *verdict, seen []claim) {
 	for _, after := range n.unserved {
 		v.broken = append(v.broken, breach{n.calm.From, fmt.Sprintf("nobody serves steadily within %v after: %s", recovery, after)})
@@ -190,7 +204,7 @@ func (n *night) judgeCalm(v *verdict, seen []claim) {
 	}
 	who := map[string]bool{}
 	for _, c := range seen {
-		if !c.question && !c.six && c.at >= n.calm.From && c.at < n.calm.To {
+		if !c.question && !c.six && c.at >= n.calm.To-calmEnd && c.at < n.calm.To {
 			who[c.mac] = true
 		}
 	}
@@ -217,58 +231,3 @@ func (v *verdict) add(o verdict) {
 	}
 	v.broken = append(v.broken, o.broken...)
 }
-
-// tale tells what happened around a moment: faults, who answered, and what the nodes' daemons said.
-func (n *night) tale(all []claim, at time.Duration) string {
-	type line struct {
-		at   time.Duration
-		text string
-	}
-	var lines []line
-	for _, h := range n.happened {
-		text := fmt.Sprintf("%s %s %d%%", h.kind.name, h.node, h.percent)
-		if h.err != nil {
-			text += " (" + strings.Join(strings.Fields(h.err.Error()), " ") + ")"
-		}
-		lines = append(lines, line{h.from, "begins: " + text})
-		if h.to > 0 {
-			lines = append(lines, line{h.to, "ends:   " + text})
-		}
-	}
-	names, now, last := n.macs(), map[bool]string{}, time.Duration(0)
-	for _, c := range all {
-		if c.question || c.announced && c.at-last < joined && now[c.six] == c.mac {
-			continue
-		}
-		who, family := names[c.mac], "IPv4"
-		if who == "" {
-			who = c.mac
-		}
-		if c.six {
-			family = "IPv6"
-		}
-		if c.announced {
-			lines, last = append(lines, line{c.at, who + " announces " + family}), c.at
-		} else if now[c.six] != c.mac {
-			lines = append(lines, line{c.at, who + " answers " + family})
-			now[c.six] = c.mac
-		}
-	}
-	slices.SortStableFunc(lines, func(a, b line) int { return int(a.at - b.at) })
-	var b strings.Builder
-	shown := 0
-	for _, l := range lines {
-		if l.at > at-talkBefore && l.at < at+talkAfter && shown < maxTold {
-			fmt.Fprintf(&b, "%9.3fs  %s\n", (l.at - n.began).Seconds(), l.text)
-			shown++
-		}
-	}
-	return b.String()
-}
-
-// What a tale tells of.
-const (
-	talkBefore, talkAfter = 12 * time.Second, 5 * time.Second
-	maxTold               = 120
-	lastWords             = 60
-)

@@ -41,6 +41,8 @@ type setup struct {
 	conf      string // lubdub.conf
 	auth      string
 	more      string // further lines of ha.cf
+	lane      string // what the hosts' names end in, where several pairs live at a time
+	stations  int    // ping nodes on the front
 }
 
 const (
@@ -61,7 +63,7 @@ func (s setup) haCf() string {
 		return text
 	}
 	return or(s.times, usualTimes) + or(s.links, bothLinks) + "udpport 694\ncrm no\nauto_failback " + or(s.failback, "no") + "\n" +
-		s.more + "node proxy01 proxy02\n"
+		s.more + "node " + one + s.lane + " " + two + s.lane + "\n"
 }
 
 func (s setup) files() map[string]string {
@@ -72,7 +74,7 @@ func (s setup) files() map[string]string {
 	if auth == "" {
 		auth = "auth 1\n1 sha256 two-hosts-one-heart\n"
 	}
-	return map[string]string{"ha.cf": s.haCf(), "haresources": one + " " + resources + "\n", "authkeys": auth,
+	return map[string]string{"ha.cf": s.haCf(), "haresources": one + s.lane + " " + resources + "\n", "authkeys": auth,
 		"lubdub.conf": nameGroup + fmt.Sprintf("monitor web interval=%v\n", interval) + s.conf}
 }
 
@@ -80,6 +82,7 @@ func (s setup) files() map[string]string {
 type pair struct {
 	*lab.Lab
 	t      *testing.T
+	lane   string
 	prober *lab.Prober
 	began  time.Duration
 
@@ -89,12 +92,22 @@ type pair struct {
 }
 
 // plan is the tutorial's world: a front network, a cross-over cable, a client, and a web server behind the proxies.
-func plan() []lab.Network {
-	return []lab.Network{
-		{Name: front, Ports: []string{"proxy01 192.0.2.11/24", "proxy02 192.0.2.12/24", "client 192.0.2.50/24", "web 192.0.2.80/24"}},
-		{Name: cable, Ports: []string{"proxy01 10.0.0.1/24", "proxy02 10.0.0.2/24"}, CrossOver: true},
+func (s setup) plan() []lab.Network {
+	hosts := []string{"proxy01 192.0.2.11/24", "proxy02 192.0.2.12/24", "client 192.0.2.50/24", "web 192.0.2.80/24"}
+	for i, name := range stations()[:s.stations] {
+		hosts = append(hosts, fmt.Sprintf("%s 192.0.2.%d/24", name, i+1))
 	}
+	ends := []string{"proxy01 10.0.0.1/24", "proxy02 10.0.0.2/24"}
+	for _, ports := range [][]string{hosts, ends} {
+		for i := range ports {
+			ports[i] = strings.Replace(ports[i], " ", s.lane+" ", 1)
+		}
+	}
+	return []lab.Network{{Name: front, Ports: hosts}, {Name: cable, Ports: ends, CrossOver: true}}
 }
+
+// stations are the ping nodes that a pair can have.
+func stations() []string { return []string{"gateway", "switch", "dns"} }
 
 // newPair builds the hosts, writes their files, and starts the prober. No daemon runs yet.
 func newPair(t *testing.T, s setup) *pair {
@@ -102,18 +115,21 @@ func newPair(t *testing.T, s setup) *pair {
 	if outside != nil {
 		missing(t, outside)
 	}
-	l, err := lab.New(t.TempDir(), plan()...)
+	l, err := lab.New(t.TempDir(), s.plan()...)
 	must(t, err)
-	p := &pair{Lab: l, t: t, daemons: map[string]*lab.Process{}, began: lab.Now()}
+	p := &pair{Lab: l, t: t, lane: s.lane, daemons: map[string]*lab.Process{}, began: lab.Now()}
 	t.Cleanup(p.close)
 	for _, node := range []string{one, two} {
 		p.booted(node)
 		p.write(node, s)
 	}
-	p.prober, err = l.Host(client).Probe(front, shared, probePace)
+	p.prober, err = p.Host(client).Probe(front, shared, probePace)
 	must(t, err)
 	return p
 }
+
+// Host is a host of this pair.
+func (p *pair) Host(name string) *lab.Host { return p.Lab.Host(name + p.lane) }
 
 // close ends the hosts, and says what the daemons said when the test failed.
 func (p *pair) close() {

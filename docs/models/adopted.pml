@@ -33,6 +33,7 @@
 #define LINK      2     /* the link, both ways */
 #define LINK01    3     /* the link from node 0 to node 1 */
 #define LINK10    4
+#define EITHER    5     /* in each tick the link or the front, both ways; which one may change */
 #ifndef ANCHOR
 #define ANCHOR NOTHING
 #endif
@@ -99,6 +100,7 @@ byte mode[2], state[2];
 byte lease[2];          /* what is left of the kernel's lease */
 bit  still[2];          /* the kernel's lease is a quiet one */
 byte silence[2];        /* own stalls left out */
+byte seen[2];           /* since the newest heartbeat of the peer was sent, stalls or not: the echo */
 byte conf[2];           /* since E */
 bit  adopted[2];        /* conf stands for the lease that was found at the start (B2) */
 bit  alone[2], gone[2]; /* O4; the peer left and no newer life was heard (O2) */
@@ -119,7 +121,7 @@ bit  sLater[2];         /* its epoch is the higher one, or the same and it is pr
 #else
 #define SCRATCH hidden
 #endif
-SCRATCH byte mSilence[2], mState[2], mEpoch[2], way[2];
+SCRATCH byte mSeen[2], mState[2], mEpoch[2], way[2];
 SCRATCH byte mSpeaks[2], mMet[2], mOffer[2], mClaim[2], mIntent[2], mLeft[2];
 SCRATCH byte voice[2], calls[2], probes[2], n, k;
 bit link[2], front[2];  /* [i]: towards node i */
@@ -134,7 +136,7 @@ bit order, bad;
 #define LATER(i)    (mEpoch[1-i] > epoch[i] || (mEpoch[1-i] == epoch[i] && i == 1))
 
 inline forget(i) {
-	silence[i] = 0; conf[i] = Y; adopted[i] = 0; alone[i] = 0; gone[i] = 0; met[i] = 0;
+	silence[i] = 0; seen[i] = Y; conf[i] = Y; adopted[i] = 0; alone[i] = 0; gone[i] = 0; met[i] = 0;
 	offer[i] = 0; left[i] = 0; barred[i] = 0; claim[i] = 0; intent[i] = 0; hold[i] = 0;
 	heard[i] = 0; meets[i] = 0; echoes[i] = 0; said[i] = STOPPED; sOffer[i] = 0; sClaim[i] = 0; sIntent[i] = 0; sLater[i] = 0
 }
@@ -187,11 +189,16 @@ inline pass(i) {
 	fi;
 	if
 	:: mode[i] == UP || mode[i] == FROZEN ->
-		UPTO(conf[i], Y);
+		UPTO(conf[i], Y); UPTO(seen[i], Y);
 		if :: mode[i] == UP -> UPTO(silence[i], D); LESS(hold[i]); LESS(heard[i]) :: else fi
 	:: else
 	fi;
-	mSpeaks[i] = (mode[i] == UP); mSilence[i] = silence[i]; mState[i] = state[i]; mEpoch[i] = epoch[i];
+	/* Who wakes up decides before it speaks: what lapsed meanwhile is not said to be held. */
+	if
+	:: mode[i] == UP && (state[i] == RUNNING || state[i] == QUIET) && lease[i] == 0 -> silenced(i)
+	:: else
+	fi;
+	mSpeaks[i] = (mode[i] == UP); mSeen[i] = seen[i]; mState[i] = state[i]; mEpoch[i] = epoch[i];
 	mMet[i] = met[i]; mOffer[i] = offer[i]; mClaim[i] = (claim[i] > 0); mIntent[i] = (intent[i] > 0); mLeft[i] = left[i];
 	voice[i] = ANSWERS(i);
 	calls[i] = (mode[i] == UP && state[i] == RUNNING && lease[i] > 0 && (UNSURE(i) || (echoes[i] && silence[i] < D && said[i] == RUNNING)))
@@ -204,7 +211,7 @@ inline pass(i) {
 inline hear(i) {
 	if
 	:: (mode[i] == UP || mode[i] == FROZEN) && mSpeaks[1-i] && link[i] ->
-		silence[i] = 0;
+		silence[i] = 0; seen[i] = 0;
 		if
 		:: !met[i] && gone[i] -> gone[i] = 0; conf[i] = 0; adopted[i] = 0
 		:: else
@@ -212,7 +219,7 @@ inline hear(i) {
 		met[i] = 1; echoes[i] = mMet[1-i];
 		said[i] = mState[1-i]; sOffer[i] = mOffer[1-i]; sClaim[i] = mClaim[1-i]; sIntent[i] = mIntent[1-i];
 		if
-		:: echoes[i] && mSilence[1-i] < Y && (adopted[i] || mSilence[1-i] < conf[i]) -> conf[i] = mSilence[1-i]; adopted[i] = 0
+		:: echoes[i] && mSeen[1-i] < Y && (adopted[i] || mSeen[1-i] < conf[i]) -> conf[i] = mSeen[1-i]; adopted[i] = 0
 		:: else
 		fi;
 #ifdef HEARD_COUNTS
@@ -450,15 +457,23 @@ inline event(i) {
 	fi
 }
 
-inline weather() {
+/* some says which of two ways between the nodes works in this tick: at least one (EITHER). */
+inline some() {
+	if
+	:: link[0] = 1; link[1] = 1; either(front[0]); front[1] = front[0]
+	:: front[0] = 1; front[1] = 1; if :: true :: link[0] = 1 :: link[1] = 1 fi
+	fi
+}
+
+inline free() {
 	if
 	:: ANCHOR == LINK || ANCHOR == LINK10 -> link[0] = 1
 	:: else -> either(link[0])
 	fi;
 	if
 	:: ANCHOR == LINK || ANCHOR == LINK01 -> link[1] = 1
-	:: ANCHOR == NOTHING && !HALFLINK -> link[1] = link[0]
-	:: ANCHOR != LINK && ANCHOR != LINK01 && (ANCHOR != NOTHING || HALFLINK) -> either(link[1])
+	:: else ->
+		if :: HALFLINK -> either(link[1]) :: else -> link[1] = link[0] fi
 	fi;
 	if
 	:: ANCHOR == FRONT -> front[0] = 1; front[1] = 1
@@ -468,10 +483,13 @@ inline weather() {
 	fi
 }
 
+inline weather() { if :: ANCHOR == EITHER -> some() :: else -> free() fi }
+
 inline mend(i) {
 	if
 	:: mode[i] == DEAD || mode[i] == OFF || left[i] -> start(i)
-	:: else -> mode[i] = UP
+	:: mode[i] == FROZEN && !left[i] -> mode[i] = UP
+	:: else
 	fi
 }
 

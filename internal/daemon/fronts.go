@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -253,74 +252,4 @@ func (f *fronts) changed(link vip.Link, present bool) {
 		mac := link.MAC.String()
 		ft.mac.Store(&mac)
 	}
-}
-
-// probe asks the front for every address of a group at once, and merges what was heard (rule S4).
-func (f *fronts) probe(ctx context.Context, p cluster.Probe) cluster.Probed {
-	asked := f.of(p.Group)
-	results := make(chan cluster.Probed, len(asked))
-	for addr, ft := range asked {
-		go func() { results <- f.ask(ctx, ft, addr) }()
-	}
-	all := cluster.Probed{Group: p.Group, Attempt: p.Attempt, Evidence: true}
-	for i := range len(asked) {
-		one := <-results
-		if all.Began == 0 || one.Began < all.Began {
-			all.Began = one.Began
-		}
-		all.Evidence = all.Evidence && one.Evidence
-		if i == 0 || one.LastFrame < all.LastFrame {
-			all.LastFrame = one.LastFrame
-		}
-		if one.MAC != "" && (all.MAC == "" || all.Anything) { // an answer that proves something counts before one that does not
-			all.MAC, all.Anything = one.MAC, one.Anything
-		}
-		all.Foreign = cmp.Or(one.Foreign, all.Foreign)
-		all.Err = cmp.Or(one.Err, all.Err)
-	}
-	return all
-}
-
-func (f *fronts) ask(ctx context.Context, ft *front, addr netip.Addr) cluster.Probed {
-	q := vip.Query{Address: addr, Count: probeCount, Gap: probeGap, Subnet: ft.subnets[addr], Taken: f.pings}
-	peers := *f.peerMACs.Load()
-	for _, m := range peers {
-		if hw, err := net.ParseMAC(m); err == nil && len(hw) == len(vip.MAC{}) {
-			q.Believed = append(q.Believed, vip.MAC(hw))
-		}
-	}
-	others := 0
-	for _, s := range ft.net.Stations() {
-		if slices.Contains(peers, s.MAC.String()) {
-			continue
-		}
-		others++
-		if s.Address.Is4() == addr.Is4() {
-			q.Neighbours = append(q.Neighbours, s.Address)
-		}
-	}
-	began := cluster.Time(vip.Boottime())
-	r, err := ft.net.Probe(ctx, q)
-	if err != nil {
-		return cluster.Probed{Began: began, Err: err.Error()}
-	}
-	out := cluster.Probed{Began: cluster.Time(r.Began)}
-	if len(r.Holders) > 0 {
-		out.MAC, out.Anything = r.Holders[0].String(), r.Anything
-	}
-	if r.Anything {
-		ft.anything.Store(&out.MAC)
-	}
-	if len(r.Rivals) > 0 {
-		out.Foreign = r.Rivals[0].String()
-	}
-	if s := ft.rival.Load(); s != nil && s.addr == addr && out.Foreign == "" && out.Began.Sub(s.at) < f.cfg.Keepalive {
-		out.Foreign = s.mac
-	}
-	// Where nobody else was ever seen carrier is enough, but not while the switch may keep the port shut.
-	out.Evidence = r.Carrier && (r.Frames > 0 || r.Neighbour || others == 0 && !r.Young)
-	if r.Carrier {
-		out.LastFrame = cluster.Time(ft.net.LastFrame())
-	}
-	return out
 }

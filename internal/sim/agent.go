@@ -193,8 +193,12 @@ const restoreTime = 100 * time.Millisecond
 
 // strip is another program that removes an address; the daemon's watch puts it back.
 func (n *node) strip(g, r int) {
-	n.runs[g][r] = false
+	n.runs[g][r] = n.w.setup.NoLease
 	n.stripped = n.w.now
+	if n.w.setup.NoLease {
+		n.grant(g, element{}) // its life-time went with it, and the next grant finds it gone
+		return
+	}
 	n.w.answered(g)
 	d := n.daemon
 	if d == nil || !d.placed[g][r] {

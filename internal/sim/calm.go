@@ -77,7 +77,7 @@ func (s *schedule) calm() {
 		case complaint == "":
 			good += step
 			s.place(where)
-		case good > 0 && s.asked[0] > 1 && s.asked[1] > 1 && !w.setup.Failback:
+		case good > 0 && s.asked[0] > 1 && s.asked[1] > 1 && (!w.setup.Failback || s.home()):
 			w.fail("peace", "it was well for %v in the calm, and then: %s", good, complaint)
 		default:
 			good = 0
@@ -87,6 +87,17 @@ func (s *schedule) calm() {
 			return
 		}
 	}
+}
+
+// home says that no group has a reason to go anywhere: each is on its preferred
+// node, and stays there (invariant I6).
+func (s *schedule) home() bool {
+	for g := range s.w.judge.groups {
+		if s.w.judge.groups[g].operator {
+			return false
+		}
+	}
+	return s.w.setup.Pings == 0
 }
 
 // order brings daemons back, and is the operator who ends standby and forgets failures.

@@ -214,6 +214,7 @@ func (d *daemon) perform() {
 func (d *daemon) performOne(out cluster.Output) {
 	w := d.w
 	w.digest(d.n.id, out)
+	w.effect(d.n.id, out)
 	switch o := out.(type) {
 	case cluster.Send:
 		w.tally.beats++
@@ -241,7 +242,7 @@ func (d *daemon) performOne(out cluster.Output) {
 	case cluster.Fence:
 		d.fence(o)
 	case cluster.Feed:
-		d.feed()
+		d.feed(o)
 	case cluster.Unleash:
 		d.unleash()
 	case cluster.Emit:

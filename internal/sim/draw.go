@@ -86,15 +86,17 @@ type swarm struct {
 	sum    float64
 }
 
-// drawSwarm draws what a night knows. One in sixteen knows nothing, and one only
-// what leaves nodes and networks alone.
+// drawSwarm draws what a night knows: a tenth of the alphabet, or up to a half,
+// for of a night in which everything happens at once little is to be learned. One
+// in sixteen knows nothing, and one only what leaves nodes and networks alone.
 func (n *night) drawSwarm(r *rand.Rand, kinds []fault) swarm {
 	var s swarm
 	style := r.IntN(16)
 	n.peaceful = style <= 1
+	share := []float64{0.1, 0.2, 0.5}[r.IntN(3)]
 	for i := range kinds {
 		f := &kinds[i]
-		if style > 1 && r.IntN(5) < 2 || style == 1 && f.peaceful {
+		if style > 1 && r.Float64() < share || style == 1 && f.peaceful {
 			w := math.Pow(10, 2*r.Float64()-1)
 			s.kinds, s.weight, s.sum = append(s.kinds, f), append(s.weight, w), s.sum+w
 		}
@@ -117,7 +119,7 @@ func (s *swarm) next(r *rand.Rand) *fault {
 func (n *night) drawStrikes(r *rand.Rand, from time.Duration) {
 	d := n.setup.DeadTime
 	gap := []time.Duration{d / 2, d, 2 * d, 4 * d, 12 * d}[r.IntN(5)]
-	last := []time.Duration{d / 2, d, 2 * d, 4 * d}[r.IntN(4)]
+	last := min([]time.Duration{d / 2, d, 2 * d, 4 * d}[r.IntN(4)], 3*gap)
 	// The faults speak of a world's nodes and links: they are drawn in one that is never played.
 	s := newSchedule(New(n.seed, n.setup, Options{}))
 	known := n.drawSwarm(r, s.kinds)

@@ -73,6 +73,10 @@ func (t *write) begin() {
 		t.step(pointWrite, t.revoke)
 		return
 	}
+	if t.e.d.w.setup.NoLease {
+		t.step(pointClock, t.lifeClock)
+		return
+	}
 	t.tries++
 	t.step(pointTicket, t.ticket)
 }
@@ -132,6 +136,45 @@ func (t *write) commit() {
 		}
 		t.answer(cluster.Granted)
 	}
+}
+
+// lifeClock and lifeWrite are what package daemon does without nftables: the
+// life-time of the address in whole seconds, with no ticket between clock and write.
+func (t *write) lifeClock() {
+	n := t.e.d.n
+	now := n.local()
+	e := &n.kernel.leases[t.g]
+	runs := e.end > n.ticks()
+	t.remaining = t.o.Until.Sub(now).Truncate(time.Second)
+	if t.o.Quiet {
+		t.remaining = t.o.Until.Sub(now)
+	}
+	switch {
+	case t.remaining <= 0, t.o.NotAfter > 0 && now > t.o.NotAfter:
+		t.answer(cluster.Void)
+	case !t.o.Fresh && !runs:
+		t.lapse()
+	default:
+		t.step(pointWrite, t.lifeWrite)
+	}
+}
+
+// lifeGrain is how much later than its life-time an address goes, at most.
+const lifeGrain = time.Second
+
+func (t *write) lifeWrite() {
+	d := t.e.d
+	n := d.n
+	if t.refused() {
+		return
+	}
+	late := between(d.w.sched, 0, lifeGrain)
+	n.grant(t.g, element{end: n.ticks().Add(t.remaining + late), quiet: t.o.Quiet, seq: t.o.Seq, life: n.lives})
+	n.w.judge.written(n, t.g, t.o.Until)
+	if t.o.Announce {
+		d.announce(t.g)
+	}
+	t.answer(cluster.Granted)
 }
 
 // refused answers that the kernel would not write: what ran runs on.

@@ -64,15 +64,23 @@ func (s *schedule) flap(d *dice) func() {
 	}
 }
 
-// flapPorts lets the nodes reach the switch in turn: never both at once.
+// flapPorts lets the nodes reach the switch in turn, never both at once, for some
+// dead times: in gaps that are shorter or longer than rule S2 allows. The
+// cross-over cable may be out at that time.
 func (s *schedule) flapPorts(d *dice) func() {
 	gap := s.w.setup.pingLease() / pingGaps
-	begins, lasts := d.storm(d.number("count", 2, 40), gap, func(r *rand.Rand) time.Duration { return between(r, 0, gap) })
+	turn := d.between("turn", gap/4, []time.Duration{gap, 4 * gap}[d.pick("gaps", "short", "long")])
+	span := time.Duration(d.number("tenths", 10, 50)) * s.w.setup.DeadTime / 10
+	cable := d.flag("cable", 2)
 	return func() {
-		s.w.note("front: the nodes reach the switch in turn")
-		for i := range begins {
+		s.w.note("front: the nodes reach the switch in turn, for %v each, cable out: %t", turn, cable)
+		if cable {
+			l := s.w.links[0]
+			s.blink(span, &l.way[0].cuts, &l.way[1].cuts)
+		}
+		for i := range int(span / turn) {
 			p := &s.w.front.ports[i%2]
-			s.later(begins[i], func() { s.blink(lasts[i], &p.out, &p.in) })
+			s.later(time.Duration(i)*turn, func() { s.blink(turn, &p.out, &p.in) })
 		}
 	}
 }

@@ -36,6 +36,7 @@ func (j *judge) newWarrant(d *daemon, saved cluster.Saved) {
 		asked: make([]cluster.Time, groups), adopted: make([]cluster.Time, groups), began: never}
 	for g := range v.adopted {
 		v.adopted[g] = saved.Groups[j.w.setup.Groups[g].Name].Until
+		v.asked[g] = v.adopted[g]
 	}
 	v.newest.incarnation = saved.PeerLife
 	j.nodes[d.n.id].warrant = v
@@ -180,7 +181,7 @@ func (v *warrant) until(s Setup, g int, now cluster.Time) cluster.Time {
 		end = max(end, now.Add(s.yield()))
 	}
 	if kept := v.kept(); kept > 0 {
-		end = max(end, kept.Add(s.pingLease()))
+		end = max(end, kept.Add(s.keepLease()))
 	}
 	return end
 }

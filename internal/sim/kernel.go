@@ -83,7 +83,8 @@ func (n *node) expire(g, boot int) {
 			return
 		}
 		n.kernel.leases[g].watch = false
-		n.kernel.leases[g].lapsed = n.kernel.leases[g].end > 0
+		withdrawn := n.daemon != nil && n.w.judge.nodes[n.id].warrant.asked[g] == 0 // its daemon wanted no more of it
+		n.kernel.leases[g].lapsed = n.kernel.leases[g].end > 0 && !withdrawn
 		n.w.answered(g)
 	})
 }

@@ -19,7 +19,7 @@ import (
 
 var (
 	mutants = flag.Bool("mutants", false, "play each mutant of testdata/mutants until it is caught")
-	only    = flag.String("mutant", "", "with -mutants: those alone whose name has this in it")
+	only    = flag.String("mutant", "", "with -mutants: those alone whose name begins with this")
 	hunt    = flag.Int("hunt", 0, "play so many schedules, or until a rule is broken, and tell what it took")
 	alone   = flag.Bool("alone", false, "with -hunt and -mutants: what would catch it if that rule did not count?")
 	keep    = flag.String("keep", "", "with -hunt: write the shortest night into this file")
@@ -100,7 +100,7 @@ func TestMutants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	patches, err := filepath.Glob("../cluster/testdata/mutants/*" + *only + "*.patch")
+	patches, err := filepath.Glob("../cluster/testdata/mutants/" + *only + "*.patch")
 	if err != nil || len(patches) == 0 {
 		t.Fatalf("no patches: %v", err)
 	}
@@ -114,6 +114,7 @@ func TestMutants(t *testing.T) {
 			c, err := playMutant(root, p, t.TempDir())
 			c.Name = strings.TrimSuffix(filepath.Base(p), ".patch")
 			caught[i] = c
+			t.Log(strings.TrimSpace(c.line()))
 			switch {
 			case err != nil:
 				t.Errorf("%s: %v", c.Name, err)
@@ -134,20 +135,23 @@ func mutantTable(all []catch) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "\n%-28s %-14s %6s %10s %7s  %s\n", "mutant", "caught by", "seed", "schedules", "faults", "without that rule")
 	for _, c := range all {
-		other := ""
-		switch {
-		case c.Other != "":
-			other = fmt.Sprintf("%s in %d", c.Other, c.After)
-		case c.After > 0:
-			other = fmt.Sprintf("nothing in %d", c.After)
-		}
-		if c.Rule == "" {
-			fmt.Fprintf(&s, "%-28s ALIVE after %d schedules\n", c.Name, c.Schedules)
-			continue
-		}
-		fmt.Fprintf(&s, "%-28s %-14s %6d %10d %7d  %s\n", c.Name, c.Rule, c.Seed, c.Schedules, c.Left, other)
+		s.WriteString(c.line())
 	}
 	return s.String()
+}
+
+// line is the mutant's line of the table.
+func (c catch) line() string {
+	other := ""
+	switch {
+	case c.Rule == "":
+		return fmt.Sprintf("%-28s ALIVE after %d schedules\n", c.Name, c.Schedules)
+	case c.Other != "":
+		other = fmt.Sprintf("%s in %d", c.Other, c.After)
+	case c.After > 0:
+		other = fmt.Sprintf("nothing in %d", c.After)
+	}
+	return fmt.Sprintf("%-28s %-14s %6d %10d %7d  %s\n", c.Name, c.Rule, c.Seed, c.Schedules, c.Left, other)
 }
 
 // ruleTable has a line for each rule of the judge that caught a mutant: all of

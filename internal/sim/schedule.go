@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -47,6 +48,9 @@ func (n night) run(opts Options) Report {
 func (n night) play(opts Options) *World {
 	w := New(n.seed, n.setup, opts)
 	w.maxLag, w.wired, w.judge.peaceful = n.lag, n.wired, n.peaceful
+	if opts.prepare != nil {
+		opts.prepare(w)
+	}
 	s := newSchedule(w)
 	for i, b := range n.boots {
 		w.At(b.at, func() {
@@ -58,11 +62,31 @@ func (n night) play(opts Options) *World {
 		k := &n.strikes[i]
 		w.At(k.at, func() { s.strike(k) })
 	}
-	w.Pass(n.calm)
-	if w.stop == nil {
+	s.all(n.calm)
+	return w
+}
+
+// all lets the faults come until the calm. A core that panics has broken a rule
+// of its own.
+func (s *schedule) all(until time.Duration) {
+	defer func() {
+		e := recover()
+		words, ours := e.(string)
+		switch {
+		case e == nil:
+		case ours && strings.HasPrefix(words, "cluster: "):
+			s.w.fail("panic", "%s", words)
+		default:
+			panic(e)
+		}
+	}()
+	s.w.Pass(until)
+	if s.w.stop == nil {
 		s.calm()
 	}
-	return w
+	if s.w.stop == nil {
+		s.exam()
+	}
 }
 
 // schedule plays the faults of a night.

@@ -19,7 +19,7 @@ type shrinker struct {
 	night night
 	rule  string
 	opts  Options
-	plays int // how often it may still be played
+	plays int    // how often it may still be played
 	rolls uint64 // with so many other seeds of the world's small things a cut is tried too
 }
 

@@ -68,9 +68,7 @@ func (s *split) changed() {
 	}
 	since(&s.links, s.mute[0] == never && s.mute[1] == never, w.now)
 	since(&s.fronts, both && s.frontSound(), w.now)
-	if w.nodes[0].stuck() || w.nodes[1].stuck() {
-		s.stuck = w.now
-	}
+	until(&s.stuck, w.nodes[0].stuck() || w.nodes[1].stuck(), w.now)
 }
 
 func since(at *time.Duration, holds bool, now time.Duration) {
@@ -101,6 +99,13 @@ func (s *split) seen(node, k int, asked time.Duration) {
 	if max(p.last[0], p.last[1])-first <= s.w.setup.pingLease()/pingGaps && (!s.tells() || s.veiled >= first) {
 		s.blurred = s.w.now
 	}
+}
+
+// unticketed notes that a lease without a ticket was written late: a freeze came
+// between the clock and the write (rule K2), and the two may overlap for a while.
+func (s *split) unticketed() {
+	s.update()
+	s.is, s.lost = true, s.w.now
 }
 
 // tells says that two nodes that both reach the front know of each other there:
@@ -148,21 +153,7 @@ func (s *split) unread(from int) bool {
 // update judges the time up to now, in which nothing changed.
 func (s *split) update() {
 	w := s.w
-	if !s.frontSound() {
-		s.broken = w.now
-	}
-	if !s.tells() {
-		s.veiled = w.now
-	}
-	if !s.sound(0) || !s.sound(1) {
-		s.torn = w.now
-	}
-	if s.still() {
-		s.stood = w.now
-	}
-	if w.nodes[0].stuck() || w.nodes[1].stuck() {
-		s.stuck = w.now
-	}
+	s.look()
 	if s.undecidable() {
 		s.is = true
 		s.lost = w.now
@@ -175,6 +166,22 @@ func (s *split) update() {
 		s.fronts != never && w.now-s.fronts >= s.frontBound() ||
 		w.now-s.lost > w.setup.DeadTime+w.setup.yield() {
 		s.is, s.betrayed = false, s.betrayed && s.links == never
+	}
+}
+
+// look notes what is wrong up to now.
+func (s *split) look() {
+	now, nodes := s.w.now, &s.w.nodes
+	until(&s.broken, !s.frontSound(), now)
+	until(&s.veiled, !s.tells(), now)
+	until(&s.torn, !s.sound(0) || !s.sound(1), now)
+	until(&s.stood, s.still(), now)
+	until(&s.stuck, nodes[0].stuck() || nodes[1].stuck(), now)
+}
+
+func until(at *time.Duration, holds bool, now time.Duration) {
+	if holds {
+		*at = now
 	}
 }
 
@@ -210,7 +217,7 @@ func (s *split) unguarded() bool {
 // behind a grant.
 func (s *split) blurTime() time.Duration {
 	g := s.w.setup.pingLease()
-	return g + g/pingGaps + s.w.setup.ticket() + probeCount*probeGap + 100*time.Millisecond + 2*s.w.maxLag
+	return s.w.setup.keepLease() + g/pingGaps + s.w.setup.ticket() + probeCount*probeGap + 100*time.Millisecond + 2*s.w.maxLag
 }
 
 // linksBound is how long two owners may last once beats pass both ways: one

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,8 +60,9 @@ func (w *World) Order(node string, c cluster.Command) { w.command(w.node(node), 
 // Cut breaks a part of the network, and Heal mends it. It is "crossover" or
 // "front" or "links" (both), alone, or followed by a node and "out", "in" or
 // "carrier": what the node sends, what it should receive, or its cable.
-// "front between" parts the nodes and leaves them their other neighbours;
-// "stranger GROUP" is another station that has the group's address.
+// "frontlink" are the heartbeats on the front. "front between" parts the nodes and leaves them their other neighbours;
+// "stranger GROUP" is another station that has the group's address. A ping
+// node ("gateway", "switch" or "dns") answers nobody, or a node that follows.
 func (w *World) Cut(what string) { w.wire(what, 1) }
 
 // Heal mends what Cut broke, by the same words.
@@ -77,15 +79,18 @@ func (w *World) wire(what string, by int) {
 			for _, l := range w.links {
 				w.wireLink(l, words[1:], by)
 			}
+		case "frontlink":
+			w.wireLink(w.links[1], words[1:], by)
 		case "front":
 			w.wireFront(words[1:], by)
 		case "stranger":
 			w.front.stranger = -1
 			if by > 0 {
 				w.front.stranger = w.groupIndex(words[1])
+				w.strangerSays(words[1])
 			}
 		default:
-			panic(fmt.Sprintf("sim: nothing is called %q", what))
+			w.wireStation(words, by)
 		}
 	})
 	w.carrierChanged()
@@ -129,6 +134,45 @@ func (w *World) wireFront(words []string, by int) {
 	}
 }
 
+// strangerSays is the stranger's first announcement.
+func (w *World) strangerSays(group string) {
+	for _, n := range w.nodes {
+		n.frameAfter(w.transit(), func() {
+			if n.daemon != nil && w.front.receives(n.id) {
+				w.front.frame(w, n.id)
+				n.daemon.post(cluster.Sighted{Group: group, MAC: "mac-stranger"})
+			}
+		})
+	}
+}
+
+func (w *World) wireStation(words []string, by int) {
+	k := slices.Index(pingNames(), words[0])
+	switch {
+	case k < 0 || k >= len(w.front.stations):
+		panic(fmt.Sprintf("sim: nothing is called %q", words[0]))
+	case len(words) > 1:
+		w.front.station(k).deaf[w.node(words[1]).id] += by
+	default:
+		w.front.station(k).silent += by
+		if k == 0 { // the gateway says nothing else either
+			w.front.mumbles += by
+		}
+	}
+}
+
+// Wind sets the wall clock of a node by so much.
+func (w *World) Wind(node string, by time.Duration) {
+	w.note("the wall clock of %s is set by %v", node, by)
+	w.node(node).wall += by
+}
+
+// Fill leaves no room on the disk of a node.
+func (w *World) Fill(node string) {
+	w.note("the disk of %s is full", node)
+	w.node(node).disk.full = true
+}
+
 // When does something when a node's daemon comes to a place for the n-th time
 // from now, just before it acts: send, entitle, run, probe, announce, save,
 // ticket, clock, write, ack, probed, one probe.
@@ -147,6 +191,17 @@ func (w *World) Answers(group string) string {
 	var names []string
 	for _, n := range w.nodes {
 		if n.answering(w.groupIndex(group)) {
+			names = append(names, n.name)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// Seen says which of them a client gets an answer from.
+func (w *World) Seen(group string) string {
+	var names []string
+	for _, n := range w.nodes {
+		if n.answering(w.groupIndex(group)) && w.front.reaches(n.id) {
 			names = append(names, n.name)
 		}
 	}

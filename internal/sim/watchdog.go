@@ -1,6 +1,10 @@
 package sim
 
-import "time"
+import (
+	"time"
+
+	"lubdub/internal/cluster"
+)
 
 // watchdog is the device that resets a machine which does not feed it. Only
 // closing it in good order stops it: the death of the daemon does not.
@@ -10,9 +14,12 @@ type watchdog struct {
 	armed bool // its end is on the queue
 }
 
-// feed opens the device, or keeps it quiet for its time-out.
-func (d *daemon) feed() {
+// feed opens the device, or keeps it quiet for its time-out; not too late.
+func (d *daemon) feed(o cluster.Feed) {
 	n := d.n
+	if n.local() > o.NotAfter {
+		return
+	}
 	n.dog.open, n.dog.fed = true, d.w.now
 	if !n.dog.armed {
 		n.dog.armed = true

@@ -33,6 +33,7 @@ type World struct {
 	commands uint64 // operator's commands so far
 	judge    judge
 	log      transcript
+	effects  uint64 // a hash of what the cores want done, names and numbers of lives left out
 	tally    tally
 	hash     hash.Hash64 // of everything that the cores said
 	stop     *Violation

@@ -121,9 +121,14 @@ type LeaseOptions struct {
 // "nft flush ruleset", as firewalls do at each reload, removes our table too, and without it the gate is open.
 // The kernel tells us at once; the table is put back within milliseconds, and so is each element whose entitlement
 // still runs, with the end it had. A firewall reload therefore neither frees a mute address for long nor mutes
-// an owner. The table is not owned by our socket (NFT_TABLE_F_OWNER), which would protect it from a flush:
-// such a table dies with the daemon before kernel 6.9, and a saved rule set that names it could never be
-// loaded again.
+// an owner. What another program adds to our tables is removed in the same way: a rule set that was saved while a lease
+// ran must revive nothing.
+//
+// While this program is frozen or dead nobody puts the table back: then the life of the address itself is the second line,
+// see the caller. The table is not owned by our socket (NFT_TABLE_F_OWNER), which would protect it from a flush. Such
+// a table dies with the daemon before kernel 6.9. Later kernels keep it (NFT_TABLE_F_PERSIST), but anyone may flush it then;
+// and while the daemon runs, every saved rule set that names the table is refused as a whole (EPERM), the machine's own
+// firewall with it; nft 1.0.6 prints an orphan's flags in a form that it cannot read again.
 //
 // A grant with a Drain lets a planned move cut no connection. The old owner still serves, quietly; the
 // frames of its connections come to this node, whose kernel knows nothing of them and would reset them. So for the drain

@@ -137,7 +137,8 @@ func (f *Front) prepare(s *session, p *probing) (was Link, questions [][]byte, e
 	if err != nil {
 		return Link{}, nil, err
 	}
-	for _, a := range f.unused(q, entries) {
+	p.unused = f.unused(q, entries)
+	for _, a := range p.unused {
 		p.controls[a] = nil
 	}
 	questions = [][]byte{question(s.mac, netip.Addr{}, q.Address)}
@@ -184,7 +185,8 @@ func sender(entries []entry, index int, neighbour netip.Addr) netip.Addr {
 type probing struct {
 	query     Query
 	asked     map[netip.Addr]bool
-	controls  map[netip.Addr][]MAC // addresses that nobody should have, and who claims them
+	unused    []netip.Addr         // addresses that nobody should have; not changed once it begins
+	controls  map[netip.Addr][]MAC // the same, and who claims them
 	doubted   chan struct{}        // one token: there is an answer that is not clear
 	found     chan struct{}        // closed when more answers would change nothing
 	clear     bool                 // found is closed
@@ -308,7 +310,7 @@ func (p *probing) ask(ctx context.Context, s *session, questions [][]byte) error
 // doubts are the questions for addresses that nobody should have, and again for the address itself.
 func (p *probing) doubts(own MAC) [][]byte {
 	questions := [][]byte{question(own, netip.Addr{}, p.query.Address)}
-	for a := range p.controls {
+	for _, a := range p.unused {
 		questions = append(questions, question(own, netip.Addr{}, a))
 	}
 	return questions

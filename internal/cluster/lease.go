@@ -60,7 +60,7 @@ func (m *Machine) fresh() bool { return m.now < m.peer.echoed.Add(m.yield()) }
 func (m *Machine) entitlement(g *group) (until Time, rule string) {
 	confirmed, kept := m.confirmed(g), m.keeps()
 	switch {
-	case m.gone():
+	case m.free():
 		return m.now.Add(m.yield()), "O2"
 	case g.alone && m.carrier(g):
 		return m.now.Add(m.aloneLease()), "O4"

@@ -46,6 +46,10 @@ type peer struct {
 	differs []string // the files that differ
 }
 
+// free says that a peer that is gone is reason enough to serve (rule O2). With
+// ping nodes one that left is not, for it may have come back unheard.
+func (m *Machine) free() bool { return m.gone() && (m.unguarded() || m.peer.is == fenced) }
+
 // absorbHeard takes a heartbeat in. Only the newest counts: an older one, or a
 // second copy on another link, proves that the link works and nothing else.
 func (m *Machine) absorbHeard(in Heard) {
@@ -154,7 +158,7 @@ func (m *Machine) deadTime() time.Duration {
 	if d := m.peer.beat.DeadTime; d > 0 {
 		return d
 	}
-	return m.cfg.DeadTime
+	return m.cfg.AdvertisedDeadTime() // both nodes have the same files
 }
 
 // silence is for how long the peer was not heard, own stalls left out.

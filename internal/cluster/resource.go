@@ -267,6 +267,7 @@ func (m *Machine) clear(g *group) {
 		if r.cfg.Warm || r.state != running && r.state != failed {
 			continue
 		}
+		g.lapse = true // nobody is entitled to what runs there
 		m.enter(g, Stopping, Event{Level: Warning, Resource: r.cfg.Name, Words: fmt.Sprintf(
 			"%s of %s runs on %s although nobody started it here: it is stopped; if it is started at boot, disable that",
 			r.cfg.Name, g.cfg.Name, m.cfg.Self)})

@@ -140,7 +140,18 @@ func (m *Machine) intends(g *group) bool {
 		m.probed(g, m.now)
 		return false
 	}
-	return m.sighted(g)
+	return m.sighted(g) && m.mayIntend(g)
+}
+
+// mayIntend says that the front was asked since the peer fell silent, and that nothing but the rest of the silence is in the
+// way: an intent makes an owner give up, so a node that could not take the group must not say it.
+func (m *Machine) mayIntend(g *group) bool {
+	p := &g.probe
+	if !g.cfg.addressed() || p.clear && p.began > m.peer.heardAt {
+		return true
+	}
+	m.ask4(g, p.next)
+	return false
 }
 
 // suspects says that the peer's silence is about to count as its death: the
@@ -149,7 +160,7 @@ func (m *Machine) suspects(g *group) bool {
 	if m.gone() {
 		return false
 	}
-	begins := m.aloneSince(g).Add(-m.intentLead())
+	begins := m.aloneSince(g).Add(-m.intentLead() - probeTime)
 	m.at(begins)
 	return m.now >= begins
 }
@@ -282,7 +293,7 @@ func (m *Machine) noteDeaf(g *group, err string) {
 // speaks to us is enough; a mute owner was silenced because something is wrong.
 func (m *Machine) evident(g *group, in Probed) bool {
 	spoken := m.speaks()
-	recent := in.LastFrame != 0 && m.now.Sub(in.LastFrame) < m.deadTime() && (spoken || in.LastFrame > m.peer.heardAt)
+	recent := in.LastFrame != 0 && m.now.Sub(in.LastFrame) < m.deadTime() && (spoken || in.LastFrame > m.peer.heardAt.Add(2*m.cfg.Keepalive))
 	return in.Evidence || recent || spoken && g.state == Stopped
 }
 

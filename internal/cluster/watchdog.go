@@ -61,11 +61,8 @@ func (m *Machine) feed() {
 		return
 	}
 	d := &m.dog
-	if !m.servesAny() {
-		if d.open {
-			m.do(Unleash{})
-		}
-		*d = dog{}
+	if !slices.ContainsFunc(m.groups, func(g *group) bool { return g.state != Stopped }) {
+		m.unleash()
 		return
 	}
 	if proof := m.justified(); proof != 0 || d.now {
@@ -77,8 +74,19 @@ func (m *Machine) feed() {
 	}
 }
 
-func (m *Machine) servesAny() bool {
-	return slices.ContainsFunc(m.groups, func(g *group) bool { return g.state != Stopped })
+// unleash lets the watchdog go, once every resource was looked at: what an
+// earlier life left running may have to be stopped first.
+func (m *Machine) unleash() {
+	unlooked := func(r *resource) bool { return r.state == unknown }
+	for _, g := range m.groups {
+		if slices.ContainsFunc(g.resources, unlooked) {
+			return
+		}
+	}
+	if m.dog.open {
+		m.do(Unleash{})
+	}
+	m.dog = dog{}
 }
 
 // justified is the time of a proof that came and did not feed the watchdog yet; 0: none did.
@@ -93,7 +101,7 @@ func (m *Machine) justified() Time {
 		d.proof = proof
 		return proof
 	}
-	if lapsed && !m.gone() || !m.unguarded() || !m.unconfirmed() && !m.gone() {
+	if alone := !lapsed && m.unguarded() && m.unconfirmed(); !alone && !m.free() {
 		return 0
 	}
 	next := d.fed.Add(m.cfg.Keepalive)

@@ -168,6 +168,10 @@ func (v *warrant) lonely(s Setup, now cluster.Time) bool {
 	return s.unguarded() && now >= max(v.echoed, v.newLife).Add(s.yield()-s.aloneMargin())
 }
 
+// free says that the peer is gone, and that no ping node has a say: one that left
+// may be back unheard.
+func (v *warrant) free(s Setup) bool { return v.gone && (v.off || s.unguarded()) }
+
 // until is the latest end of an entitlement that begins now.
 func (v *warrant) until(s Setup, g int, now cluster.Time) cluster.Time {
 	end := max(v.adopted[g], v.asked[g])
@@ -177,7 +181,7 @@ func (v *warrant) until(s Setup, g int, now cluster.Time) cluster.Time {
 	if v.newLife > 0 {
 		end = max(end, v.newLife.Add(s.yield()))
 	}
-	if v.gone || v.lonely(s, now) || v.lonelyAt > 0 && now.Sub(v.lonelyAt) <= grantWindow {
+	if v.free(s) || v.lonely(s, now) || v.lonelyAt > 0 && now.Sub(v.lonelyAt) <= grantWindow {
 		end = max(end, now.Add(s.yield()))
 	}
 	if kept := v.kept(); kept > 0 {

@@ -23,7 +23,7 @@ func (j *judge) fed(d *daemon) {
 	}
 	oldest := now.Add(-s.feedAge() - time.Millisecond)
 	switch {
-	case v.echoed >= oldest, v.gone, v.began == w.now:
+	case v.echoed >= oldest, v.free(s), v.began == w.now:
 	case !lapsed && (v.kept() >= oldest || v.lonely(s, now)):
 	case !lapsed && v.newLife > 0 && v.newLife >= oldest:
 	default:

@@ -58,6 +58,7 @@ type write struct {
 	g         int
 	tries     int
 	remaining time.Duration
+	jumped    time.Duration // the machine's, when the clock was read
 }
 
 func (t *write) step(p point, do func()) {
@@ -102,7 +103,7 @@ func (t *write) ticket() {
 // clock reads the time: the kernel is told how much remains, never a moment.
 func (t *write) clock() {
 	now := t.e.d.n.local()
-	t.remaining = t.o.Until.Sub(now)
+	t.remaining, t.jumped = t.o.Until.Sub(now), t.e.d.n.jumped
 	switch {
 	case t.o.NotAfter > 0 && now > t.o.NotAfter, t.o.Fresh && t.remaining <= 0:
 		t.answer(cluster.Void)
@@ -130,7 +131,9 @@ func (t *write) commit() {
 	default:
 		n.kernel.tickets[t.g] = 0
 		n.grant(t.g, element{end: now.Add(t.remaining), quiet: t.o.Quiet, seq: t.o.Seq, life: n.lives})
-		n.w.judge.written(n, t.g, t.o.Until)
+		if n.jumped == t.jumped { // no rule guards a write in a machine that is paused as a whole
+			n.w.judge.written(n, t.g, t.o.Until)
+		}
 		if t.o.Announce {
 			t.e.d.announce(t.g)
 		}
@@ -169,8 +172,10 @@ func (t *write) lifeWrite() {
 		return
 	}
 	late := between(d.w.sched, 0, lifeGrain)
+	if !t.o.Quiet && n.local().Add(t.remaining) > t.o.Until {
+		n.w.judge.split.unticketed()
+	}
 	n.grant(t.g, element{end: n.ticks().Add(t.remaining + late), quiet: t.o.Quiet, seq: t.o.Seq, life: n.lives})
-	n.w.judge.written(n, t.g, t.o.Until)
 	if t.o.Announce {
 		d.announce(t.g)
 	}

@@ -152,14 +152,12 @@ func (m *Machine) begin(now Time) {
 	m.wake = never
 }
 
-// thaw takes note of a stall: what was announced before it was not heard
-// meanwhile, and who was gone before it may have come back unheard.
+// thaw takes note of a stall: an intent was not announced meanwhile, and who was
+// gone before it may have come back unheard.
 func (m *Machine) thaw(now Time, late time.Duration) {
 	m.pings.thawed = now
 	for _, g := range m.groups {
-		if g.intent {
-			g.intentAt = now
-		}
+		g.intentAt = min(now, g.intentAt.Add(late))
 	}
 	if m.gone() && late >= m.deadTime() {
 		m.peer.newLife = now

@@ -117,9 +117,12 @@ func (m *Machine) absorbFenced(in Fenced) {
 	}
 	f.running = false
 	switch {
+	case f.ending && in.OK: // it was heard meanwhile: when it is off now, its silence will say so
+		m.emit(Event{Kind: "fence", Level: Alarm, Node: m.cfg.Peer, Rule: "S5", Words: fmt.Sprintf(
+			"the fence device was too quick to be told: %s", in.Words)})
+	case f.ending:
 	case in.OK:
 		m.setFenced(in.Words)
-	case f.ending:
 	default:
 		f.failed++
 		f.words, f.lines = in.Words, in.Lines

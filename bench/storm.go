@@ -41,17 +41,15 @@ func (n *night) run(ctx context.Context) error {
 			n.deaths = append(n.deaths, "could not be healed: "+err.Error())
 		}
 	}
-	if !n.setup.single || len(n.unserved) == 0 {
-		ok, err := n.await(ctx, span)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			n.unserved = append(n.unserved, "everything healed")
-		}
+	ok, err := n.await(ctx, span)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		n.unserved = append(n.unserved, "everything healed")
 	}
 	n.calm.From = lab.Now()
-	err := n.rest(ctx, n.calm.From+calmSpan)
+	err = n.rest(ctx, n.calm.From+calmSpan)
 	n.calm.To = lab.Now()
 	return err
 }
@@ -76,10 +74,23 @@ func (n *night) singles(ctx context.Context, span time.Duration) error {
 		}
 		if !ok {
 			n.unserved = append(n.unserved, f.String())
-			return nil
+			if err := n.startOver(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// startOver does what an operator does when nothing else helps: both machines are booted anew. The next fault then finds a cluster
+// that serves, if anything can.
+func (n *night) startOver(ctx context.Context) error {
+	boot, err := n.powerBoth(ctx, happening{})
+	if err = errors.Join(err, boot(ctx)); err != nil {
+		return err
+	}
+	_, err = n.await(ctx, steady)
+	return err
 }
 
 // overlapping lets the faults happen when they are due.

@@ -232,14 +232,15 @@ func (m *Machine) drain(g *group) {
 	m.enter(g, Stopping, Event{Rule: "M1", Words: fmt.Sprintf("%s is served by %s alone", g.cfg.Name, m.cfg.Peer)})
 }
 
-// blindPatience is for how many keepalives a mute owner without ping nodes waits
-// for their first answers, as after a freeze, before it stops what runs: the other
-// node may start it when the dead time is over.
+// blindPatience is for how many keepalives after a freeze or a start a mute owner
+// waits for the first answers of its ping nodes. Else it stops at once what runs:
+// the other node may start it when the dead time is over.
 const blindPatience = 2
 
 // recover lets a mute owner answer again by the rules for a standby, or give up (rule O5).
 func (m *Machine) recover(g *group) {
 	giveUp := g.since.Add(m.deadTime())
+	blind := max(g.since, max(m.pings.thawed, m.started).Add(blindPatience*m.cfg.Keepalive))
 	switch {
 	case m.goes():
 		m.enter(g, Stopping, Event{Words: fmt.Sprintf("%s stops: %s", g.cfg.Name, m.goesWords())})
@@ -247,7 +248,7 @@ func (m *Machine) recover(g *group) {
 	case g.probe.answer != "":
 		m.enter(g, Stopping, Event{Level: Alarm, Rule: "O5", Words: fmt.Sprintf("%s stops on %s: its address is answered by %s", g.cfg.Name, m.cfg.Self, g.probe.answer)})
 		return
-	case !m.sees(0) && m.now >= g.since.Add(blindPatience*m.cfg.Keepalive):
+	case !m.sees(0) && m.now >= blind:
 		m.enter(g, Stopping, Event{Level: Alarm, Rule: "O5", Words: fmt.Sprintf(
 			"%s stops on %s: %s is silent, and %s", g.cfg.Name, m.cfg.Self, m.cfg.Peer, m.unseenWords())})
 		return
@@ -258,6 +259,6 @@ func (m *Machine) recover(g *group) {
 		return
 	}
 	m.at(giveUp)
-	m.at(g.since.Add(blindPatience * m.cfg.Keepalive))
+	m.at(blind)
 	m.acquire(g)
 }

@@ -309,7 +309,7 @@ inline look(i) {
 #endif
 }
 
-#define STANDS(i) (claim[i] > 0 && echoes[i] && FRESH(i) && conf[i] < claim[i] && said[i] == STOPPED && !sOffer[i] && (!sClaim[i] || i == 0))
+#define STANDS(i) (claim[i] > 0 && echoes[i] && FRESH(i) && conf[i] + 1 < claim[i] && said[i] == STOPPED && !sOffer[i] && (!sClaim[i] || i == 0))
 
 /* want finds the way to the group, says claim and intent, and decides about a probe. */
 inline want(i) {
@@ -325,7 +325,7 @@ inline want(i) {
 		fi
 	fi;
 	if
-	:: way[i] == BYCLAIM -> UPTO(claim[i], Y)
+	:: way[i] == BYCLAIM -> UPTO(claim[i], Y + 1)
 	:: else -> claim[i] = 0
 	fi;
 	if

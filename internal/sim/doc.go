@@ -98,7 +98,10 @@
 //     them within the same third of G while the front told neither of the
 //     other, not longer ago than G, a gap and the grant; or a machine stood still
 //     as a whole within D + Y. With fencing nothing excuses, but that a device or
-//     the operator said off of a living node; then one direction is enough.
+//     the operator said off of a living node.
+//
+// One direction is enough after such a false word, and while a kernel will not
+// write: it cannot be silenced before its lease ends.
 //
 // A kernel without nftables has no ticket: a freeze between its clock and its
 // write excuses too.

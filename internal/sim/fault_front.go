@@ -69,7 +69,7 @@ func (s *schedule) flap(d *dice) func() {
 // cross-over cable may be out at that time.
 func (s *schedule) flapPorts(d *dice) func() {
 	gap := s.w.setup.pingLease() / pingGaps
-	turn := d.between("turn", gap/4, []time.Duration{gap, 4 * gap}[d.pick("gaps", "short", "long")])
+	turn := max(d.between("turn", gap/4, []time.Duration{gap, 4 * gap}[d.pick("gaps", "short", "long")]), time.Millisecond)
 	span := time.Duration(d.number("tenths", 10, 50)) * s.w.setup.DeadTime / 10
 	cable := d.flag("cable", 2)
 	return func() {

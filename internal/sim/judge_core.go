@@ -73,11 +73,7 @@ func (j *judge) sent(d *daemon, b cluster.Beat) {
 // written judges a lease in the kernel: it may outlast what the core meant by
 // the life of a ticket (rule K2).
 func (j *judge) written(n *node, g int, until cluster.Time) {
-	over := n.kernel.leases[g].end.Add(n.jumped).Sub(until)
-	switch {
-	case j.w.setup.NoLease && over > lifeGrain:
-		j.split.unticketed()
-	case !j.w.setup.NoLease && over > j.w.setup.ticket()+time.Millisecond:
+	if over := n.kernel.leases[g].end.Add(n.jumped).Sub(until); over > j.w.setup.ticket()+time.Millisecond {
 		j.w.fail("I3", "the kernel of %s serves %s for %v longer than its core said", n.name, j.w.setup.Groups[g].Name, over)
 	}
 }

@@ -41,6 +41,7 @@ type catch struct {
 	Name      string
 	Rule      string // the first that was broken; empty: none
 	Seed      uint64
+	Trace     string // the night of testdata/traces that caught it; empty: a drawn one
 	Schedules int
 	Left      int    // faults of the night that are needed for it
 	Other     string // the first rule that is broken when that one does not count; empty: none
@@ -56,7 +57,10 @@ func TestHunt(t *testing.T) {
 	}
 	opts := options()
 	var c catch
-	n, rule := search(*first, *hunt, opts, &c.Schedules)
+	n, rule := playTraces(t, opts, &c)
+	if rule == "" {
+		n, rule = search(*first, *hunt, opts, &c.Schedules)
+	}
 	if c.Rule = rule; rule != "" {
 		short := n.shrink(opts, fewPlays)
 		c.Seed, c.Left = n.seed, len(short.strikes)
@@ -76,6 +80,24 @@ func TestHunt(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Printf("catch %s\n", text)
+}
+
+// playTraces plays the nights that are kept: what took long to find once is
+// found at once from then on.
+func playTraces(t *testing.T, opts Options, c *catch) (night, string) {
+	files, err := filepath.Glob("testdata/traces/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		c.Schedules++
+		n := readNight(t, file)
+		if w := n.play(opts); w.stop != nil {
+			c.Trace = strings.TrimSuffix(filepath.Base(file), ".txt")
+			return n, w.stop.Rule
+		}
+	}
+	return night{}, ""
 }
 
 // search plays seeds until a rule is broken, one after the other.
@@ -150,6 +172,9 @@ func (c catch) line() string {
 		other = fmt.Sprintf("%s in %d", c.Other, c.After)
 	case c.After > 0:
 		other = fmt.Sprintf("nothing in %d", c.After)
+	}
+	if c.Trace != "" {
+		other = strings.TrimSpace("trace " + c.Trace + "  " + other)
 	}
 	return fmt.Sprintf("%-28s %-14s %6d %10d %7d  %s\n", c.Name, c.Rule, c.Seed, c.Schedules, c.Left, other)
 }

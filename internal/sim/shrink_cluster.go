@@ -24,6 +24,9 @@ func (s *shrinker) clusters() {
 	}
 	for g := range s.night.setup.Groups {
 		for r := len(s.night.setup.Groups[g].Resources) - 1; r >= 0 && len(s.night.setup.Groups[g].Resources) > 1; r-- {
+			if isAddress(s.night.setup.Groups[g].Resources[r]) {
+				continue // without an address nobody can tell who serves the group
+			}
 			s.try(func(n *night) { n.setup.Groups[g].Resources = slices.Delete(n.setup.Groups[g].Resources, r, r+1) })
 		}
 	}

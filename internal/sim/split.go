@@ -17,6 +17,7 @@ type split struct {
 	lately    [2]time.Duration // until when it was so last
 	torn      time.Duration    // when the network itself last had a direction without a sound link
 	broken    time.Duration    // when a question on the front could last have failed
+	blind     time.Duration    // when they last could not
 	lost      time.Duration    // when they last could not, or two answered
 	links     time.Duration    // since when both daemons run and links work both ways; never: not
 	fronts    time.Duration    // the same of the front
@@ -38,7 +39,7 @@ func (s *split) open(w *World) {
 	nobody := [2]time.Duration{never, never}
 	s.delivered, s.mute, s.lately = nobody, nobody, nobody
 	s.torn, s.broken, s.lost, s.links, s.fronts = never, never, never, never, never
-	s.stood, s.veiled, s.blurred, s.stuck = never, never, never, never
+	s.blind, s.stood, s.veiled, s.blurred, s.stuck = never, never, never, never, never
 	s.changed()
 }
 
@@ -105,7 +106,7 @@ func (s *split) seen(node, k int, asked time.Duration) {
 // between the clock and the write (rule K2), and the two may overlap for a while.
 func (s *split) unticketed() {
 	s.update()
-	s.is, s.lost = true, s.w.now
+	s.is, s.lost, s.blind = true, s.w.now, s.w.now
 }
 
 // tells says that two nodes that both reach the front know of each other there:
@@ -156,14 +157,14 @@ func (s *split) update() {
 	s.look()
 	if s.undecidable() {
 		s.is = true
-		s.lost = w.now
+		s.lost, s.blind = w.now, w.now
 		return
 	}
 	if w.judge.overlapped() {
 		s.lost = w.now
 	}
-	if s.links != never && w.now-s.links >= s.linksBound() ||
-		s.fronts != never && w.now-s.fronts >= s.frontBound() ||
+	if s.links != never && w.now-max(s.links, s.blind) >= s.linksBound() ||
+		s.fronts != never && w.now-max(s.fronts, s.blind) >= s.frontBound() ||
 		w.now-s.lost > w.setup.DeadTime+w.setup.yield() {
 		s.is, s.betrayed = false, s.betrayed && s.links == never
 	}
@@ -190,14 +191,21 @@ func until(at *time.Duration, holds bool, now time.Duration) {
 // run cannot listen; but that alone, in a sound network, excuses nothing.
 func (s *split) undecidable() bool {
 	w := s.w
-	if !s.unread(0) && !s.unread(1) || !s.betrayed && (!s.unread(0) || !s.unread(1)) {
-		return false // of a false word one direction is enough
+	a, b := s.unread(0), s.unread(1)
+	if !a && !b || !s.unruly() && !(a && b) {
+		return false
 	}
 	dead := w.setup.DeadTime
 	silence := w.now - min(s.delivered[0], s.delivered[1])
 	return silence >= dead-dead/400 &&
 		(w.setup.Take || w.front.proxy || w.now-s.broken <= max(3*w.setup.Keepalive, 300*time.Millisecond)) &&
 		w.now-s.torn <= dead+w.setup.yield() && s.unguarded()
+}
+
+// unruly says that one direction is enough: somebody said off of a living node,
+// or a kernel that would not write cannot be silenced before its lease ends.
+func (s *split) unruly() bool {
+	return s.betrayed || s.w.now-s.stuck <= s.w.setup.yield()+s.w.setup.ticket()
 }
 
 // unguarded says that no third opinion could help: there is none, or it was

@@ -17,8 +17,10 @@
 //	crash a
 //	expect web on b within 5s
 //
-// Two worlds run each of them: package sim in virtual time, and package lab on real interfaces. Stories that need the real
-// Apache, or look at what lubdub prints, are Go.
+// Two worlds run each of them: package sim in virtual time, and package lab on real interfaces, some stories at a time. The
+// first line, a comment, is the story's title. A line "cluster ping=1 isolated=keep" says what is not as usual. With
+// -table what each story came to (who served, for how long nobody, for how long two) is written into docs/safety.md.
+// Stories that need the real Apache, or look at what lubdub prints, are Go.
 //
 // Without root or user namespaces the real half skips and says why; where the variable CI is "true" it fails instead. With
 // -short the slow ones skip.

@@ -163,18 +163,53 @@ func writeTable(page string, all []*story, days map[string]*day) error {
 	return os.WriteFile(page, []byte(before+tableBegins+"\n"+b.String()+"\n"+tableEnds+after), 0o644)
 }
 
-// columns are a day in both worlds: simulated, then real. What is equal stands there once.
+// columns are a day in both worlds: simulated, then real. Of who served what is equal stands there once.
 func columns(name string, sim, lab *day) string {
-	if lab.why != "" {
-		return fmt.Sprintf("%s | %d / – | %d / – | `%s` |", sim.served, sim.missed.Milliseconds(), sim.both.Milliseconds(), name)
+	numbers := func(of func(*day) int64) string {
+		real := "–"
+		if lab.told > 0 {
+			real = fmt.Sprint(of(lab))
+		}
+		return fmt.Sprintf("%d / %s", of(sim), real)
 	}
 	served := sim.served
-	if lab.served != served {
+	if lab.told > 0 && lab.served != served {
 		served += " / " + lab.served
 	}
 	if sim.told > 1 {
-		served += fmt.Sprintf(" (%d / %d times)", sim.told, lab.told)
+		served += " (" + numbers(func(d *day) int64 { return int64(d.told) }) + " times)"
 	}
-	return fmt.Sprintf("%s | %d / %d | %d / %d | `%s`", served, sim.missed.Milliseconds(), lab.missed.Milliseconds(),
-		sim.both.Milliseconds(), lab.both.Milliseconds(), name)
+	missed := numbers(func(d *day) int64 { return d.missed.Milliseconds() })
+	both := numbers(func(d *day) int64 { return d.both.Milliseconds() })
+	return fmt.Sprintf("%s | %s | %s | `%s`", served, missed, both, name)
+}
+
+// TestTable writes the table into a page of its own.
+func TestTable(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "page")
+	must(t, os.WriteFile(page, []byte("before\n"+tableBegins+"\nold\n"+tableEnds+"\nafter\n"), 0o600))
+	all := []*story{{title: "The owner dies.", file: "dies.txt"}, {title: "The clock jumps.", file: "clock.txt"}}
+	days := map[string]*day{
+		"sim/dies":  {served: "a, b", missed: 1752 * time.Millisecond, told: 1},
+		"lab/dies":  {served: "a, b", missed: 2 * time.Second, both: 10 * time.Millisecond, told: 1},
+		"sim/clock": {served: "a", told: 100}, "lab/clock": {why: "one clock"},
+	}
+	must(t, writeTable(page, all, days))
+	text, err := os.ReadFile(page)
+	must(t, err)
+	want := "before\n" + tableBegins + `
+
+| the day | served | nobody | two | story |
+| --- | --- | --- | --- | --- |
+| The owner dies. | a, b | 1752 / 2000 | 0 / 10 | ` + "`dies`" + ` |
+| The clock jumps. | a (100 / – times) | 0 / – | 0 / – | ` + "`clock`" + ` |
+
+` + tableEnds + "\nafter\n"
+	if string(text) != want {
+		t.Errorf("got:\n%s\nwant:\n%s", text, want)
+	}
+	delete(days, "lab/dies")
+	if err := writeTable(page, all, days); err == nil {
+		t.Error("a table without one of the stories was written")
+	}
 }

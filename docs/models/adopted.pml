@@ -25,6 +25,10 @@
 #ifndef ALONE_MARGIN
 #define ALONE_MARGIN 1  /* alone margin: 3 keepalives, less where Y has few of them; 0: alone begins too late */
 #endif
+#ifndef SHORT
+#define SHORT Y         /* alone lease (O4) while the peer is heard: D - Y - 1 keepalive where that is more than nothing */
+#endif
+#define SOLO(i) (alone[i] && silence[i] < 2 -> SHORT : Y)
 #define PATIENCE(i) (i == 0 -> Y + 3 : 1)   /* H2: node 0 is the preferred one */
 
 /* What never fails. */
@@ -252,7 +256,7 @@ inline entitle(i) {
 	if
 	:: (state[i] == RUNNING || state[i] == QUIET) && lease[i] == 0 -> silenced(i)
 	:: (state[i] == RUNNING || state[i] == QUIET) && lease[i] > 0 ->
-		n = (gone[i] || alone[i] -> Y : Y - conf[i]);
+		n = (gone[i] || alone[i] -> SOLO(i) : Y - conf[i]);
 		lease[i] = (n > lease[i] -> n : lease[i])
 	:: else
 	fi

@@ -148,7 +148,7 @@ func (m *Machine) meet(g *group, mac string) {
 	}
 	c.last = m.now
 	lasts := m.now.Sub(c.first)
-	patience := m.cfg.Keepalive / 2
+	patience := 3 * m.cfg.Keepalive / 2 // a heartbeat may come first: rule H1 knows better who goes on
 	if m.preferred(g) {
 		patience = m.yield() + aloneMargin*m.cfg.Keepalive
 	}

@@ -36,8 +36,12 @@ func (m *Machine) demandFence(g *group, w way) {
 	if g.unfenced && f.since == 0 {
 		f.since, f.next = m.now, m.now.Add(m.fenceDelay())
 		m.changed = true
-		g.cause = m.emit(Event{Kind: "fence", Level: Warning, Group: g.cfg.Name, Cause: m.peer.cause, Rule: "S5", Words: fmt.Sprintf(
-			"%s has to be fenced before %s may take %s%s", m.cfg.Peer, m.cfg.Self, g.cfg.Name, m.delayWords())})
+		why, cause := "", m.peer.cause
+		if m.peer.is == up {
+			why, cause = fmt.Sprintf("%s could not stop %s and is blocked: ", m.cfg.Peer, g.cfg.Name), 0
+		}
+		g.cause = m.emit(Event{Kind: "fence", Level: Warning, Group: g.cfg.Name, Cause: cause, Rule: "S5", Words: fmt.Sprintf(
+			"%s%s has to be fenced before %s may take %s%s", why, m.cfg.Peer, m.cfg.Self, g.cfg.Name, m.delayWords())})
 	}
 }
 
@@ -105,6 +109,7 @@ func (m *Machine) judgeFence() {
 		m.actions++
 		f.attempt, f.running, f.ending = m.actions, true, false
 		f.tries++
+		m.emit(Event{Kind: "fence", Node: m.cfg.Peer, Rule: "S5", Words: fmt.Sprintf("%s is being fenced (attempt %d)", m.cfg.Peer, f.tries)})
 		m.do(Fence{f.attempt})
 	}
 }
@@ -121,6 +126,7 @@ func (m *Machine) absorbFenced(in Fenced) {
 		m.emit(Event{Kind: "fence", Level: Alarm, Node: m.cfg.Peer, Rule: "S5", Words: fmt.Sprintf(
 			"the fence device was too quick to be told: %s", in.Words)})
 	case f.ending:
+		m.emit(Event{Kind: "fence", Node: m.cfg.Peer, Rule: "S5", Words: fmt.Sprintf("%s was not fenced: %s", m.cfg.Peer, in.Words)})
 	case in.OK:
 		m.setFenced(in.Words)
 	default:
@@ -154,7 +160,7 @@ func (m *Machine) absorbFenceTested(in FenceTested) {
 		m.emit(Event{Kind: "fence", Words: "the fence devices answer: " + in.Words})
 	default:
 		m.emit(Event{Kind: "fence", Level: Alarm, Words: fmt.Sprintf(
-			"a fence device does not work: %s; while it does not, nobody takes over from a dead node", in.Words)})
+			"a fence device does not work: %s; until it does, a takeover may have to wait for your word (lubdub fence confirm)", in.Words)})
 	}
 }
 
@@ -181,7 +187,7 @@ func (m *Machine) confirmFence(in Command) (string, bool) {
 		g.probe.answer, g.refused = "", ""
 	}
 	m.setFenced("the operator says that it is off")
-	return fmt.Sprintf("%s counts as off: its groups are taken now", m.cfg.Peer), true
+	return fmt.Sprintf("%s counts as off: %s may take its groups", m.cfg.Peer, m.cfg.Self), true
 }
 
 // fenceWords say what a takeover waits for; empty: nothing.

@@ -90,7 +90,7 @@ func (m *Machine) confirm(g *group) {
 	if !g.state.serves() || !m.holds(g) || !g.cfg.addressed() {
 		return
 	}
-	double := m.peer.echoes && m.said(g).State.serves()
+	double := m.peer.echoes && m.silence() < m.deadTime() && m.said(g).State.serves()
 	if !m.unconfirmed() && !double {
 		g.conflict = conflict{}
 		return

@@ -83,8 +83,11 @@ func (m *Machine) aloneLease() time.Duration {
 
 // step is how much longer an entitlement must have become to be told to the kernel.
 func (m *Machine) step(rule string) time.Duration {
-	if rule == "O3" {
+	switch rule {
+	case "O3":
 		return min(m.cfg.Keepalive/2, m.pingLease()/pingGaps)
+	case "O4":
+		return min(m.cfg.Keepalive/2, max(m.aloneLease()/pingGaps, m.cfg.Keepalive/20))
 	}
 	return m.cfg.Keepalive / 2
 }
@@ -106,8 +109,13 @@ func (m *Machine) entitle(g *group) {
 		return
 	}
 	until, rule := m.entitlement(g)
-	if until.Sub(g.lease.until) >= m.step(rule) {
+	more, step := until.Sub(g.lease.until), m.step(rule)
+	if more >= step {
 		m.ask(g, Entitle{Until: until, Quiet: g.lease.quiet})
+		more = 0
+	}
+	if rule == "O4" {
+		m.at(m.now.Add(step - more)) // it grows with the time alone
 	}
 }
 

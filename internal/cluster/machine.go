@@ -152,13 +152,18 @@ func (m *Machine) begin(now Time) {
 	m.wake = never
 }
 
-// thaw takes note of a stall: an intent was not announced meanwhile, and who was
-// gone before it may have come back unheard.
+// thaw takes note of a stall: an intent was not announced meanwhile, and after a
+// long one it is announced anew; who was gone before it may have come back unheard;
+// nobody is fenced before what waits to be read is read.
 func (m *Machine) thaw(now Time, late time.Duration) {
 	m.pings.thawed = now
 	for _, g := range m.groups {
 		g.intentAt = min(now, g.intentAt.Add(late))
+		if late >= m.intentLead() {
+			g.intentAt = now
+		}
 	}
+	m.fence.next = max(m.fence.next, now.Add(m.intentLead()))
 	if m.gone() && late >= m.deadTime() {
 		m.peer.newLife = now
 	}

@@ -47,8 +47,11 @@ type peer struct {
 }
 
 // free says that a peer that is gone is reason enough to serve (rule O2). With
-// ping nodes one that left is not, for it may have come back unheard.
-func (m *Machine) free() bool { return m.gone() && (m.unguarded() || m.peer.is == fenced) }
+// ping nodes it is not, for it may have come back unheard; unless it would have to
+// fence us before it took anything.
+func (m *Machine) free() bool {
+	return m.gone() && (m.unguarded() || m.peer.is == fenced && m.cfg.Fencing)
+}
 
 // absorbHeard takes a heartbeat in. Only the newest counts: an older one, or a
 // second copy on another link, proves that the link works and nothing else.
@@ -213,6 +216,9 @@ func (m *Machine) setPeer(is membership, level Level, words string) {
 	for _, g := range m.groups {
 		g.stay = g.stay && (is == up || is == unseen)
 		g.peerAble = 0
+		if is == up {
+			g.refused, g.probe.answer = "", "" // it can be heard: what was found without it counts no more
+		}
 	}
 	p.cause = m.emit(Event{Kind: "membership", Level: level, Node: m.cfg.Peer, Words: words})
 	m.answer = true

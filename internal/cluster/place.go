@@ -193,6 +193,7 @@ func (m *Machine) closeOffer(g *group) {
 // waitForTaker waits, quiet, until the peer answers; or takes the offer back.
 func (m *Machine) waitForTaker(g *group) {
 	said := m.said(g)
+	g.unfenced = g.unfenced && m.peer.is != up
 	switch {
 	case m.peer.is == up && said.State == Running:
 		m.drain(g)
@@ -248,9 +249,9 @@ func (m *Machine) recover(g *group) {
 	case g.probe.answer != "":
 		m.enter(g, Stopping, Event{Level: Alarm, Rule: "O5", Words: fmt.Sprintf("%s stops on %s: its address is answered by %s", g.cfg.Name, m.cfg.Self, g.probe.answer)})
 		return
-	case !m.sees(0) && m.now >= blind:
+	case !m.sees(0) && m.peer.is != up && m.now >= blind:
 		m.enter(g, Stopping, Event{Level: Alarm, Rule: "O5", Words: fmt.Sprintf(
-			"%s stops on %s: %s is silent, and %s", g.cfg.Name, m.cfg.Self, m.cfg.Peer, m.unseenWords())})
+			"%s stops on %s: %s is not heard, and %s", g.cfg.Name, m.cfg.Self, m.cfg.Peer, m.unseenWords())})
 		return
 	case !g.probe.evidence && m.now >= giveUp && g.cfg.addressed():
 		m.fail(g, "nothing was heard on the front network: look at its cable and its switch port")

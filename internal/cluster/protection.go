@@ -58,17 +58,14 @@ func (c Config) limits(level string) []string {
 	if level != "L4" {
 		say("a machine that is paused as a whole (a suspended or migrated guest): it may answer for about a keepalive after it wakes")
 	}
+	if bare := c.unaddressed(); len(bare) > 0 && level == "L4" && len(c.Pings) == 0 {
+		say("%s has no shared address to ask for, and there is no ping node: a node that boots cut off from %s switches it off", strings.Join(bare, ", "), c.Peer)
+	}
 	if bare := c.unaddressed(); len(bare) > 0 && level != "L0" && level != "L4" {
 		say("%s has no shared address: when the links fail it may run on both nodes", strings.Join(bare, ", "))
 	}
-	switch n := len(c.Pings); {
-	case n == 0:
-	case c.KeepIsolated:
-		say("an owner that reaches neither %s nor a ping node goes on (isolated keep)", c.Peer)
-	case n < 3:
-		say("%s: when it does not answer, nobody takes over from a dead node, and an owner without its peer falls silent", c.pingsNeeded())
-	default:
-		say("%d of %d ping nodes dead: nobody takes over from a dead node", n-n/2, n)
+	if len(c.Pings) > 0 {
+		l = append(l, c.pingLimit())
 	}
 	if len(c.Links) == 1 {
 		say("the only link (%s): when it is lost the nodes know of each other only through the front network", c.Links[0])
@@ -77,6 +74,18 @@ func (c Config) limits(level string) []string {
 		say("partition take: a node that is not heard loses its groups although its address still answers: both serve")
 	}
 	return l
+}
+
+// pingLimit says what dead ping nodes cost.
+func (c Config) pingLimit() string {
+	switch n := len(c.Pings); {
+	case c.KeepIsolated:
+		return fmt.Sprintf("an owner that reaches neither %s nor a ping node goes on (isolated keep)", c.Peer)
+	case n < 3:
+		return fmt.Sprintf("%s: when it does not answer, nobody takes over from a dead node, and an owner without its peer falls silent", c.pingsNeeded())
+	default:
+		return fmt.Sprintf("%d of %d ping nodes dead: nobody takes over from a dead node", n-n/2, n)
+	}
 }
 
 func (c Config) pingsNeeded() string {

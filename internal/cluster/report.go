@@ -180,13 +180,13 @@ func (m *Machine) nextUnserved(g *group) []string {
 // waitsFor says what keeps this node from taking a group that nobody serves, now
 // that its peer is silent; empty: nothing but time.
 func (m *Machine) waitsFor(g *group) string {
-	silent := m.peer.is != up && !m.gone() && m.now >= m.aloneSince(g)
+	silent := m.peer.is != up && !m.free() && (m.gone() || m.now >= m.aloneSince(g))
 	switch {
 	case g.refused != "":
 		return g.refused
 	case g.state != Stopped && g.state != Mute || !silent:
 		return ""
-	case !m.sees(m.yield()):
+	case !m.sees(0) || !m.gone() && !m.sees(m.yield()):
 		return m.unseenWords()
 	}
 	return m.fenceWords()

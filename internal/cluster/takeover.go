@@ -44,7 +44,7 @@ func (m *Machine) way(g *group, said GroupBeat) way {
 		return byWaiting
 	case m.suspects(g):
 		return bySilence
-	case m.gone() && m.mayTry(g):
+	case m.gone() && m.mayTry(g) && (m.free() || m.sees(0)):
 		return byLeave
 	case m.peer.is != up:
 		return byWaiting
@@ -178,11 +178,13 @@ func (m *Machine) aloneSince(g *group) Time {
 // intentLead is for how long an intent is announced before it may be acted
 // upon: within it an owner who hears us, although we do not hear it, gives way,
 // and the lease ends of one whose daemon died just then (aloneLease).
-func (m *Machine) intentLead() time.Duration { return m.deadTime() - m.yield() }
+func (m *Machine) intentLead() time.Duration {
+	return time.Duration(float64(m.deadTime()) * (1 - yieldShare))
+}
 
 // mayStartCold applies the policy for a node that has not seen its peer since it started.
 func (m *Machine) mayStartCold() bool {
-	if m.cfg.StrictStart && m.cfg.Fencing && m.fence.tested && !m.fence.works {
+	if m.cfg.StrictStart && !m.peer.met && m.cfg.Fencing && m.fence.tested && !m.fence.works {
 		return false // what cannot be fenced later is not started now
 	}
 	return m.coldWord || !m.cfg.StrictStart

@@ -65,13 +65,15 @@ func (m *Machine) feed() {
 		m.unleash()
 		return
 	}
-	if proof := m.justified(); proof != 0 || d.now {
+	begins := d.now && !slices.ContainsFunc(m.groups, m.hasLapsed)
+	if proof := m.justified(); proof != 0 || begins {
 		if proof == 0 {
 			proof = m.now
 		}
 		d.open, d.now, d.fed = true, false, m.now
 		m.do(Feed{NotAfter: proof.Add(m.feedAge())})
 	}
+	d.now = false
 }
 
 // unleash lets the watchdog go, once every resource was looked at: what an

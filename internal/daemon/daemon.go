@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -176,9 +174,7 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 	// The loop is made first: every edge tells it what it sees, and it listens
 	// when the machine stands.
 	d.loop = newLoop(nil, now, d.perform, d.before)
-	if d.pings, err = openPings(ctx, o.Loaded, d.loop); err != nil {
-		return nil, saved, err
-	}
+	d.pings = newPings(o.Loaded.Pings, d.loop)
 	d.addresses = newAddresses(ctx, d.cfg.DeadTime, func(in cluster.Input) { d.loop.tell(ctx, in) })
 	if err := d.openKernel(ctx, &saved); err != nil {
 		return nil, saved, err
@@ -207,9 +203,7 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 
 // openWatchdog comes last: a device that cannot be stopped goes on from here.
 func (d *daemon) openWatchdog(saved cluster.Saved) (err error) {
-	owner := func(g cluster.SavedGroup) bool { return g.Owner }
-	served := saved.SameBoot && slices.ContainsFunc(slices.Collect(maps.Values(saved.Groups)), owner)
-	d.dog, err = openWatchdog(d.Loaded.Watchdog, d.cfg, kernelDog{}, served, func(n cluster.Noted) { d.loop.offer(n) })
+	d.dog, err = openWatchdog(d.Loaded.Watchdog, d.cfg, kernelDog{}, saved.SameBoot, func(n cluster.Noted) { d.loop.offer(n) })
 	if d.dog != nil {
 		d.cfg.Watchdog = d.dog.had
 	}
@@ -514,11 +508,7 @@ func (d *daemon) perform(o cluster.Output) {
 		d.send(o.Beat)
 		d.dog.turn()
 	case cluster.Entitle:
-		d.until[o.Group] = o.Until
-		if o.Announce {
-			d.announces[o.Group] = o.Seq
-		}
-		d.leases.entitle(o, d.fronts.peerMAC(o.Group))
+		d.entitle(o)
 	case cluster.Run:
 		d.actions.start(ctx, d.loop, o, d.until[o.Group])
 	case cluster.Cancel:
@@ -539,7 +529,7 @@ func (d *daemon) perform(o cluster.Output) {
 	case cluster.Save:
 		d.store.save(o.Saved)
 	case cluster.Reply:
-		d.store.written(func(err error) { d.reply(o, err) })
+		d.answerOrder(o)
 	case cluster.Emit:
 		d.record.add(o.Event)
 	default:
@@ -547,7 +537,24 @@ func (d *daemon) perform(o cluster.Output) {
 	}
 }
 
-// reply answers an operator, once what the answer promises is on the disk.
+// entitle tells the kernel's lease, and remembers what is to be announced with it.
+func (d *daemon) entitle(o cluster.Entitle) {
+	d.until[o.Group] = o.Until
+	if o.Announce {
+		d.announces[o.Group] = o.Seq
+	}
+	d.leases.entitle(o, d.fronts.peerMAC(o.Group))
+}
+
+// answerOrder answers an operator, once what the answer promises is on the disk.
+func (d *daemon) answerOrder(o cluster.Reply) {
+	if o.OK {
+		d.store.written(func(err error) { d.reply(o, err) })
+		return
+	}
+	d.reply(o, nil)
+}
+
 func (d *daemon) reply(o cluster.Reply, unwritten error) {
 	a := api.Answer{OK: o.OK, Words: o.Words}
 	if unwritten != nil && o.OK {

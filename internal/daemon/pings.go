@@ -16,7 +16,7 @@ import (
 
 const (
 	// lookupLimit is how long the name server may take to say where the ping nodes
-	// are: what runs here waits to be taken up again.
+	// are: nobody is asked before.
 	lookupLimit = 5 * time.Second
 
 	// answersWaiting is how many answers of one ping node may wait in the loop's queue.
@@ -25,11 +25,13 @@ const (
 	answersWaiting = 8
 )
 
-// pings are the ping nodes: they are asked beside the loop, which gets their answers.
+// pings are the ping nodes: they are found and asked beside the loop, which gets their answers.
 type pings struct {
-	pinger *ping.Pinger
-	loop   *loop
-	nodes  []pinged // in the order of Config.Pings
+	config   []config.Ping
+	pinger   atomic.Pointer[ping.Pinger] // nil while they are looked up
+	interval atomic.Int64
+	loop     *loop
+	nodes    []pinged // in the order of Config.Pings
 }
 
 // pinged is what a ping node has answered.
@@ -39,29 +41,33 @@ type pinged struct {
 	waiting atomic.Int32 // answers in the loop's queue
 }
 
-// openPings finds out where the ping nodes are. Nobody is asked before run.
-func openPings(ctx context.Context, c *config.Loaded, l *loop) (*pings, error) {
+func newPings(c []config.Ping, l *loop) *pings {
+	return &pings{config: c, loop: l, nodes: make([]pinged, len(c))}
+}
+
+// find finds out where the ping nodes are. One that cannot be found answers nothing.
+func (p *pings) find(ctx context.Context) [][]netip.Addr {
 	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
-	p := &pings{loop: l, nodes: make([]pinged, len(c.Pings))}
-	sets := make([][]netip.Addr, len(c.Pings))
-	for i, node := range c.Pings {
+	sets := make([][]netip.Addr, len(p.config))
+	for i, node := range p.config {
 		for _, host := range node.Hosts {
 			addr, err := resolve(ctx, host, node.Six)
 			if err != nil {
-				return nil, fmt.Errorf("find the ping node %s: %w; write the address itself, or put the name into /etc/hosts", node.Name, err)
+				p.say(cluster.Alarm, i, fmt.Errorf("it cannot be found, and counts as dead: %w; write the address itself, or put the name into /etc/hosts, and restart lubdub", err))
+				continue
 			}
 			sets[i] = append(sets[i], addr)
 		}
 	}
-	trouble := func(node int, err error) {
-		l.offer(cluster.Noted{Level: cluster.Warning, Kind: "ping", Words: fmt.Sprintf("ping node %s: %v", c.Pings[node].Name, err)})
-	}
-	p.pinger = ping.New(sets, p.answered, trouble)
-	return p, nil
+	return sets
 }
 
-// resolve is the address of a host; a name is looked up once, before the loop.
+func (p *pings) say(level cluster.Level, node int, err error) {
+	p.loop.offer(cluster.Noted{Level: level, Kind: "ping", Words: fmt.Sprintf("ping node %s: %v", p.config[node].Name, err)})
+}
+
+// resolve is the address of a host; a name is looked up once.
 func resolve(ctx context.Context, host string, six bool) (netip.Addr, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addr, nil
@@ -81,10 +87,26 @@ func resolve(ctx context.Context, host string, six bool) (netip.Addr, error) {
 }
 
 // run asks until ctx ends.
-func (p *pings) run(ctx context.Context) { p.pinger.Run(ctx) }
+func (p *pings) run(ctx context.Context) {
+	if len(p.config) == 0 {
+		return
+	}
+	trouble := func(node int, err error) { p.say(cluster.Warning, node, err) }
+	pinger := ping.New(p.find(ctx), p.answered, trouble)
+	p.pinger.Store(pinger)
+	if every := time.Duration(p.interval.Load()); every > 0 {
+		pinger.Every(every)
+	}
+	pinger.Run(ctx)
+}
 
 // every changes how often the ping nodes are asked, from now on.
-func (p *pings) every(interval time.Duration) { p.pinger.Every(interval) }
+func (p *pings) every(interval time.Duration) {
+	p.interval.Store(int64(interval))
+	if pinger := p.pinger.Load(); pinger != nil {
+		pinger.Every(interval)
+	}
+}
 
 // answered takes an answer from the pinger's goroutine.
 func (p *pings) answered(node int, sent int64) {

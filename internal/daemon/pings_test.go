@@ -108,17 +108,19 @@ func TestAnswersRaceWithTheLoop(t *testing.T) {
 	}
 }
 
-func TestUnknownHostIsFatal(t *testing.T) {
+// A name that cannot be found is an alarm, and the daemon goes on.
+func TestUnknownHost(t *testing.T) {
 	for _, six := range []bool{false, true} {
-		c := &config.Loaded{Pings: []config.Ping{{Name: "gw", Hosts: []string{"nobody.invalid"}, Six: six}}}
-		_, err := openPings(t.Context(), c, nil)
-		if err == nil || !strings.Contains(err.Error(), "find the ping node gw: ") || !strings.Contains(err.Error(), "/etc/hosts") {
-			t.Errorf("error %v", err)
+		l := newLoop(nil, now, nil, nil)
+		p := newPings([]config.Ping{{Name: "gw", Hosts: []string{"nobody.invalid"}, Six: six}, {Name: "here", Hosts: []string{"localhost"}}}, l)
+		sets := p.find(t.Context())
+		if len(sets[0]) != 0 || len(sets[1]) != 1 {
+			t.Errorf("found %v, want here alone", sets)
 		}
-	}
-	c := &config.Loaded{Pings: []config.Ping{{Name: "gw", Hosts: []string{"localhost"}}}}
-	if _, err := openPings(t.Context(), c, nil); err != nil {
-		t.Errorf("localhost is not found: %v", err)
+		note, _ := (<-l.inputs).(cluster.Noted)
+		if note.Level != cluster.Alarm || !strings.Contains(note.Words, "ping node gw: it cannot be found") || !strings.Contains(note.Words, "/etc/hosts") {
+			t.Errorf("it says %+v", note)
+		}
 	}
 }
 
@@ -187,10 +189,7 @@ func startPings(t *testing.T, loaded *config.Loaded) pingDaemon {
 			d.perform(o)
 		}
 	}, d.before)
-	var err error
-	if d.pings, err = openPings(t.Context(), loaded, d.loop); err != nil {
-		t.Fatal(err)
-	}
+	d.pings = newPings(loaded.Pings, d.loop)
 	ctx, cancel := context.WithCancel(t.Context())
 	d.ctx = ctx
 	d.edges.Go(func() { d.pings.run(ctx) })

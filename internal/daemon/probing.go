@@ -37,6 +37,16 @@ func (f *fronts) probe(ctx context.Context, p cluster.Probe) cluster.Probed {
 	return all
 }
 
+// note remembers who answers for anything, until it answers a question as others do.
+func (ft *front) note(mac string, anything bool) {
+	switch last := ft.anything.Load(); {
+	case anything:
+		ft.anything.Store(&mac)
+	case last != nil && *last == mac:
+		ft.anything.Store(nil)
+	}
+}
+
 // ask asks a front for one address.
 func (f *fronts) ask(ctx context.Context, ft *front, addr netip.Addr) cluster.Probed {
 	q, alone := f.question(ft, addr)
@@ -49,9 +59,7 @@ func (f *fronts) ask(ctx context.Context, ft *front, addr netip.Addr) cluster.Pr
 	if len(r.Holders) > 0 {
 		out.MAC, out.Anything = r.Holders[0].String(), r.Anything
 	}
-	if r.Anything {
-		ft.anything.Store(&out.MAC)
-	}
+	ft.note(out.MAC, r.Anything)
 	if len(r.Rivals) > 0 {
 		out.Foreign = r.Rivals[0].String()
 	}

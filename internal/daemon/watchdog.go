@@ -49,15 +49,15 @@ const closed = -1
 const partTimeout = 10 * time.Minute
 
 // openWatchdog looks at the device, sets its time-out and stops it again: it
-// runs only while a group is owned. With served, an earlier life of this boot
-// owned one; a device that it left running is not touched before the machine
+// runs only while a group is owned. With again, there was an earlier life in this
+// boot; a device that is found running is its, and is not touched before the machine
 // has decided. The result is nil where there is no device, or none to go by.
-func openWatchdog(c config.Watchdog, cfg cluster.Config, k dogKernel, served bool, note func(cluster.Noted)) (*watchdog, error) {
+func openWatchdog(c config.Watchdog, cfg cluster.Config, k dogKernel, again bool, note func(cluster.Noted)) (*watchdog, error) {
 	if c.Device == "" {
 		return nil, nil
 	}
 	w := &watchdog{Watchdog: c, kernel: k, now: now, note: note, words: make(chan dogWord, 1), fd: closed}
-	found, err := w.find(served)
+	found, err := w.find(again)
 	if err != nil {
 		err = fmt.Errorf("watchdog %s: %w", c.Device, err)
 		if c.Required {
@@ -94,8 +94,8 @@ func (w *watchdog) verdict(found []string, cfg cluster.Config, quick bool) clust
 }
 
 // find looks at the device: its identity, and remarks.
-func (w *watchdog) find(served bool) ([]string, error) {
-	if timeout, runs := w.kernel.left(w.Device); served && runs {
+func (w *watchdog) find(again bool) ([]string, error) {
+	if timeout, runs := w.kernel.left(w.Device); again && runs {
 		w.serves, w.inherited, w.had = true, true, max(timeout, w.Wanted)
 		return []string{"it runs since the life before"}, nil
 	}

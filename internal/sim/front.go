@@ -124,6 +124,9 @@ type asking struct {
 	sent    int
 }
 
+// macStranger is of a machine that has an address of a group, and no right to it.
+const macStranger = "mac-stranger"
+
 // macRouter is the router's that answers for every address.
 const macRouter = "mac-router"
 
@@ -184,7 +187,7 @@ func (a *asking) tell(err string) {
 // ask is one probe on its way: the other kernel sees it, and answers if it answers.
 func (w *World) ask(n *node, g int, answer func(mac string)) {
 	if w.front.stranger == g && w.front.reaches(n.id) {
-		w.after(2*w.transit(), func() { answer("mac-stranger") })
+		w.after(2*w.transit(), func() { answer(macStranger) })
 	}
 	if w.front.proxy && w.front.reaches(n.id) {
 		w.after(2*w.transit(), func() { answer(macRouter) })

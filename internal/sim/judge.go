@@ -45,6 +45,8 @@ type record struct {
 	warrant  warrant
 	told     []uint64      // by group: the highest epoch that it knows of
 	unarmed  time.Duration // since when it serves without a watchdog; never: it does not
+	epoch    []uint64      // by group: what it last served with
+	firm     []string      // by group: the rule by which what it is told is no reason to give it up
 }
 
 // promise is a beat that said quiet, stopped or left (rule K3).
@@ -81,6 +83,7 @@ func (j *judge) open(w *World) {
 		}
 		r.commands = map[uint64]cluster.Verb{}
 		r.told, r.unarmed = make([]uint64, n), never
+		r.epoch, r.firm = make([]uint64, n), make([]string, n)
 	}
 	j.split.open(w)
 }

@@ -18,6 +18,7 @@ func (j *judge) started(d *daemon, saved cluster.Saved) {
 	for g := range r.known {
 		clear(r.known[g])
 		r.silent[g], r.granted[g], r.state[g] = promise{}, 0, cluster.Stopped
+		r.epoch[g], r.firm[g] = 0, ""
 	}
 	r.adopted = saved.SameBoot
 	j.newWarrant(d, saved)

@@ -48,6 +48,7 @@ func (j *judge) read(d *daemon, in cluster.Input) {
 	if now := d.n.local(); v.lonely(j.w.setup, now) {
 		v.lonelyAt = now
 	}
+	j.firm(d, in)
 	switch in := in.(type) {
 	case cluster.Heard:
 		j.heard(d, in.Beat)
@@ -82,10 +83,12 @@ func (j *judge) decided(d *daemon, out []cluster.Output) {
 			if o.Fresh {
 				v.began = j.w.now
 			}
+			j.yielded(d, o)
 		case cluster.Feed:
 			feeds = true
 		}
 	}
+	clear(j.nodes[d.n.id].firm)
 	if feeds {
 		j.fed(d)
 	}
@@ -100,6 +103,7 @@ func (j *judge) taken(d *daemon, b cluster.Beat) {
 			r.warrant.began = j.w.now
 			d.n.kernel.leases[g].lapsed = false
 		}
+		j.claimed(d, said, g, b)
 	}
 }
 

@@ -27,6 +27,9 @@ type daemon struct {
 	edge      edge
 	pinger    pinger
 	actions   []*action
+	attempt   uint64   // the newest fence that was ordered
+	shot      int      // how many were
+	calledOff int      // the newest of them that was called off
 	placed    [][]bool // by group and resource: an address that the watch restores
 	unwritten *cluster.Saved
 	leaving   bool // an operator said leave
@@ -227,6 +230,7 @@ func (d *daemon) performOne(out cluster.Output) {
 		d.run(o)
 	case cluster.Cancel:
 		d.cancel(o.ID)
+		d.callOff(o.ID)
 	case cluster.Probe:
 		d.probe(o)
 	case cluster.Announce:

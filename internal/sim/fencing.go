@@ -43,17 +43,23 @@ func (d *daemon) fence(o cluster.Fence) {
 	case fenceHangs:
 		took = fenceTimeout
 	}
+	d.shot, d.attempt = d.shot+1, o.Attempt
+	shot := d.shot
+	called := func() bool { return d.calledOff == shot }
 	off := mood == fenceWorks || mood == fenceSlow || mood == fenceMutter
 	n.after(took*3/4, func() {
 		if !n.powered || !d.alive && w.agents.IntN(2) == 0 {
 			return // it ended with its daemon
 		}
-		if off {
+		if off && !called() {
 			w.shoot(target)
 		}
 	})
 	n.after(took, func() {
 		d.do(func() {
+			if called() {
+				return
+			}
 			said := mood != fenceFails && mood != fenceHangs && mood != fenceMutter
 			if said && mood != fenceWorks && mood != fenceSlow {
 				w.betray(target, mood)
@@ -61,6 +67,17 @@ func (d *daemon) fence(o cluster.Fence) {
 			w.note("%s: the fence device of %s says off: %t", n.name, target.name, said)
 			d.post(cluster.Fenced{Attempt: o.Attempt, OK: said, Words: "the device's words"})
 		})
+	})
+}
+
+// callOff ends the fence agent that runs: what it did not do yet it does not do any more.
+func (d *daemon) callOff(attempt uint64) {
+	if attempt != d.attempt || d.calledOff == d.shot {
+		return
+	}
+	d.calledOff = d.shot
+	d.later(between(d.w.agents, time.Millisecond, 10*time.Millisecond), func() {
+		d.post(cluster.Fenced{Attempt: attempt, Words: "it was told to stop"})
 	})
 }
 

@@ -64,8 +64,8 @@ func (j *judge) armed(d *daemon, b cluster.Beat) {
 // runs, is reset before the other node starts what runs there.
 func (j *judge) bites(n *node, g, r int) {
 	p := n.peer()
-	if w := j.w; w.now-j.split.torn <= w.setup.dead()+w.setup.yield() {
-		return // it was not heard for another reason
+	if w := j.w; w.now-j.split.torn <= w.setup.dead()+w.setup.yield() || j.nodes[n.id].warrant.off {
+		return // it was not heard for another reason, or somebody said that it is off
 	}
 	if p.dog.open && p.powered && !p.still.on && !p.live() && p.runs[g][r] && !p.lied[g][r] {
 		j.w.fail("I5", "%s starts %s before %s, whose daemon does not run, is reset by its watchdog",

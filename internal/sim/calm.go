@@ -79,6 +79,7 @@ func (s *schedule) calm() {
 			s.place(where)
 		case good > 0 && s.asked[0] > 1 && s.asked[1] > 1 && (!w.setup.Failback || s.home()):
 			w.fail("peace", "it was well for %v in the calm, and then: %s", good, complaint)
+			good = 0
 		default:
 			good = 0
 		}

@@ -60,14 +60,20 @@ func (d *daemon) fence(o cluster.Fence) {
 			if called() {
 				return
 			}
-			said := mood != fenceFails && mood != fenceHangs && mood != fenceMutter
-			if said && mood != fenceWorks && mood != fenceSlow {
-				w.betray(target, mood)
-			}
-			w.note("%s: the fence device of %s says off: %t", n.name, target.name, said)
-			d.post(cluster.Fenced{Attempt: o.Attempt, OK: said, Words: "the device's words"})
+			d.fenceEnded(o.Attempt, mood)
 		})
 	})
+}
+
+// fenceEnded tells what the device says of the other node, and marks a lie.
+func (d *daemon) fenceEnded(attempt uint64, mood deviceMood) {
+	w, target := d.w, d.n.peer()
+	said := mood != fenceFails && mood != fenceHangs && mood != fenceMutter
+	if said && mood != fenceWorks && mood != fenceSlow {
+		w.betray(target, mood)
+	}
+	w.note("%s: the fence device of %s says off: %t", d.n.name, target.name, said)
+	d.post(cluster.Fenced{Attempt: attempt, OK: said, Words: "the device's words"})
 }
 
 // callOff ends the fence agent that runs: what it did not do yet it does not do any more.

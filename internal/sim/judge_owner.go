@@ -41,11 +41,12 @@ func (j *judge) firm(d *daemon, in cluster.Input) {
 }
 
 // yielded judges that a node falls silent, in the step that took in what is no
-// reason for it.
+// reason for it. One whose lease has ended has another.
 func (j *judge) yielded(d *daemon, o cluster.Entitle) {
 	r := &j.nodes[d.n.id]
 	g := j.w.groupIndex(o.Group)
-	if rule := r.firm[g]; o.Until == 0 && rule != "" && r.state[g] == cluster.Running && d.n.answering(g) {
+	inTime := d.n.answering(g) && d.n.local() < r.warrant.asked[g]
+	if rule := r.firm[g]; o.Until == 0 && rule != "" && r.state[g] == cluster.Running && inTime {
 		j.w.fail(rule, "%s gives %s up, of which it is owner since epoch %d: %s", d.n.name, o.Group, r.epoch[g],
 			map[string]string{"H1": "its peer's epoch is lower", "H2": "a stranger answers for its address"}[rule])
 	}

@@ -31,7 +31,7 @@ const (
 	mutantBudget = 1000
 	// aloneBudget is how many schedules are played with the rule off that caught
 	// it: a rule that is needed has a mutant that no other one catches in these.
-	aloneBudget = 400
+	aloneBudget = 250
 	// mutantsAtOnce leaves the machine to others.
 	mutantsAtOnce = 2
 )

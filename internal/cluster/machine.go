@@ -165,7 +165,7 @@ func (m *Machine) thaw(now Time, late time.Duration) {
 	}
 	m.fence.next = max(m.fence.next, now.Add(m.intentLead()))
 	if m.gone() && late >= m.deadTime() {
-		m.peer.newLife = now
+		m.peer.newLife = max(1, now.Add(-m.yield())) // and gives nothing any more (rule O2)
 	}
 }
 

@@ -182,13 +182,21 @@ func (m *Machine) judgePeer() {
 	case !fresh:
 		m.judgeSilent()
 	case p.echoes && p.beat.Left:
-		m.setPeer(left, Info, fmt.Sprintf("%s has left: everything is stopped there", m.cfg.Peer))
+		m.judgeLeft()
 	case p.echoes:
 		p.newLife = 0
 		p.met, m.coldWord = true, true
 		m.setPeer(up, Info, fmt.Sprintf("%s is up", m.cfg.Peer))
 	case p.is == up:
 		m.setPeer(unseen, Warning, fmt.Sprintf("%s has restarted and has not heard us yet", m.cfg.Peer))
+	}
+}
+
+// judgeLeft takes note of a leave. One that waited in a socket while this daemon
+// stood still may be over by now: it says nothing, and silence decides.
+func (m *Machine) judgeLeft() {
+	if m.fresh() {
+		m.setPeer(left, Info, fmt.Sprintf("%s has left: everything is stopped there", m.cfg.Peer))
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lubdub/internal/agent"
 	"lubdub/internal/config"
 )
 
@@ -21,6 +20,7 @@ type checked struct {
 	// Protection is what guards the shared addresses, and what that does not survive.
 	Protection *protection `json:",omitempty"`
 	Fences     []string    `json:",omitempty"` // the fence devices there are
+	Agents     []string    `json:",omitempty"` // what was run to examine the resources
 	Live       []string    `json:",omitempty"` // what the machine and the network say
 }
 
@@ -45,7 +45,7 @@ func checkCommand(w world) *cobra.Command {
 	c := &cobra.Command{
 		Use: "check", Short: "Read the configuration as the daemon would, and say all that is wrong", Args: cobra.NoArgs,
 		Long: `Check changes nothing. It prints every error and warning with its place, looks for the agents of
-all resources, and ends with 0 when the configuration is good, with 1 when the daemon would refuse it
+all resources, asks those that can (validate-all) what they think of their parameters, and ends with 0 when the configuration is good, with 1 when the daemon would refuse it
 or a resource could not run here.
 
 --live also looks at the interfaces, and asks the network whether somebody else has a shared address.`,
@@ -56,6 +56,7 @@ or a resource could not run here.
 			}
 			report := examine(loaded, problems)
 			if loaded != nil {
+				report.agents(cmd.Context(), loaded)
 				report.fences(cmd.Context(), loaded)
 			}
 			if live && loaded != nil {
@@ -95,8 +96,7 @@ func examine(loaded *config.Loaded, problems config.Problems) checked {
 			c.add(config.Error, filepath.Join(loaded.Dir, "lubdub.conf"), err.Error(), "")
 		}
 	}
-	runner := &agent.Runner{Node: loaded.Config.Self, ConfigDir: loaded.Dir, ResourceDir: filepath.Join(loaded.Dir, "resource.d"),
-		Proxy: newProxies(loaded, "")}
+	runner := checkRunner(loaded)
 	for _, g := range loaded.Config.Groups {
 		for _, r := range g.Resources {
 			if len(r.Addresses) > 0 {
@@ -170,7 +170,7 @@ func (c *checked) print(out io.Writer, problems config.Problems) error {
 			return err
 		}
 	}
-	for _, l := range append(slices.Clone(c.Fences), c.Live...) {
+	for _, l := range slices.Concat(c.Agents, c.Fences, c.Live) {
 		if _, err := fmt.Fprintln(out, l); err != nil {
 			return err
 		}

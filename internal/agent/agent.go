@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"lubdub/internal/cluster"
@@ -23,6 +24,8 @@ type Runner struct {
 	Settings  []string
 	Addresses Addresses
 	Proxy     Proxy
+
+	known sync.Map // the metadata of OCF agents: path to described
 }
 
 // Addresses puts the shared address of a resource of class "address" on its interface.
@@ -44,9 +47,9 @@ type Request struct {
 	Resource cluster.Resource
 	Group    string
 	Action   cluster.Action
-	Timeout  time.Duration
-	Epoch    uint64       // of the group; the agent gets it as LUBDUB_EPOCH
-	Deadline cluster.Time // of the group's lease at the start of the action; the agent gets it as LUBDUB_DEADLINE
+	Timeout  time.Duration // longer if the agent advises that, and nobody wrote a time-out
+	Epoch    uint64        // of the group; the agent gets it as LUBDUB_EPOCH
+	Deadline cluster.Time  // of the group's lease at the start of the action; the agent gets it as LUBDUB_DEADLINE
 }
 
 // Problem is why a resource cannot be run here.
@@ -76,8 +79,6 @@ const (
 // cancel ctx ends it. The outcome has no ID.
 func (r *Runner) Run(ctx context.Context, q Request) cluster.Outcome {
 	began := time.Now()
-	ctx, free := context.WithTimeout(ctx, q.Timeout)
-	defer free()
 	out := r.run(ctx, q)
 	out.Took = time.Since(began)
 	return out
@@ -94,6 +95,13 @@ func (r *Runner) run(ctx context.Context, q Request) cluster.Outcome {
 	if wrong != nil {
 		return cluster.Outcome{Result: cluster.Unusable, Words: name + ": " + wrong.String()}
 	}
+	if p.class == classOCF && len(q.Resource.Usual) > 0 {
+		if m, err := r.metadata(ctx, p); err == nil { // without it the usual time-outs hold
+			q.Timeout = m.advised(q)
+		}
+	}
+	ctx, free := context.WithTimeout(ctx, q.Timeout)
+	defer free()
 	switch p.class {
 	case classAddress:
 		return r.address(q)

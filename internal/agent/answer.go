@@ -62,6 +62,9 @@ func answer(q Request, p plan, e ending) cluster.Outcome {
 	name := q.Resource.Name + " " + string(q.Action)
 	out := cluster.Outcome{Lines: lastLines(lines)}
 	switch {
+	case e.hopeless:
+		out.Result, out.Words = cluster.Failed, fmt.Sprintf("%s: ended, for it would wait in vain%s", name, said(lines))
+		return out
 	case e.leash != nil:
 		ended := q.unended(e.leash)
 		out.Result, out.Words = ended.Result, ended.Words
@@ -88,6 +91,7 @@ func answer(q Request, p plan, e ending) cluster.Outcome {
 	case e.code == exitOK:
 		out.Words = fmt.Sprintf("%s %s", q.Resource.Name, done(q.Action))
 	case out.Result == cluster.OK:
+		out.Degraded = e.code == exitDegraded || e.code == exitPromotedWeak
 		out.Words = fmt.Sprintf("%s %s: exit code %d%s%s", q.Resource.Name, done(q.Action), e.code, known, said(lines))
 	case out.Result == cluster.NotRunning:
 		out.Words = fmt.Sprintf("%s does not run: exit code %d%s%s", q.Resource.Name, e.code, known, said(lines))

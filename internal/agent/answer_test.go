@@ -138,7 +138,7 @@ func TestReason(t *testing.T) {
 		"nothing":               {"", ""},
 		"last line":             {"one\ntwo\n\n", "two"},
 		"last error":            {"Error: a\nERROR: b\nINFO: c\n", "b"},
-		"exit reason":           {"ocf-exit-reason:first\nocf-exit-reason:why\nERROR: b\n", "why"},
+		"exit reason":           {"ocf-exit-reason:first\nocf-exit-reason:why\nocf-exit-reason:first\nERROR: b\n", "first; why"},
 		"Heartbeat's date":      {"2009/01/31_01:02:03\tERROR: late", "late"},
 		"resource-agents' date": {"Jan  3 01:02:03 ERROR: late", "late"},
 		"colours and bells":     {"\x1b[31mred\x07", "[31mred"},

@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -22,9 +23,12 @@ type capture struct {
 	r, w *os.File
 	done chan struct{}
 	tail []byte
+	// look is what is looked for in the output; seen is closed when it came.
+	look *regexp.Regexp
+	seen chan struct{}
 }
 
-func newCapture() (*capture, error) {
+func newCapture(look *regexp.Regexp) (*capture, error) {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("make a pipe for the output: %w", err)
@@ -43,6 +47,7 @@ func newCapture() (*capture, error) {
 		r:    os.NewFile(uintptr(ends[0]), "output"),
 		w:    os.NewFile(uintptr(both), "output"),
 		done: make(chan struct{}),
+		look: look, seen: make(chan struct{}),
 	}
 	go c.listen()
 	return c, nil
@@ -65,6 +70,10 @@ func (c *capture) listen() {
 	for {
 		n, err := c.r.Read(piece)
 		c.keep(piece[:n])
+		if c.look != nil && c.look.Match(c.tail) {
+			c.look = nil
+			close(c.seen)
+		}
 		if err != nil {
 			return
 		}

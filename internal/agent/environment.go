@@ -111,10 +111,18 @@ func addOCF(env map[string]string, q Request, p plan, interval time.Duration) {
 		"OCF_RESOURCE_INSTANCE":        instance(q.Group, q.Resource),
 		"OCF_RESOURCE_TYPE":            q.Resource.Type,
 		"OCF_RESOURCE_PROVIDER":        p.provider,
-		"OCF_CHECK_LEVEL":              "0",
+		"OCF_CHECK_LEVEL":              depth(q),
 		"OCF_RESKEY_CRM_meta_name":     string(q.Action),
 		"OCF_RESKEY_CRM_meta_interval": milliseconds(interval),
 	})
+}
+
+// depth is how thorough a monitor action is to be.
+func depth(q Request) string {
+	if q.Action != cluster.Monitor {
+		return "0"
+	}
+	return strconv.Itoa(q.Resource.Depth)
 }
 
 // instance names a resource for its agent, which uses that name for files: only letters, digits, dot, dash, underscore.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"syscall"
 	"time"
@@ -23,6 +24,8 @@ const (
 	reapTime = time.Second
 	// lookTime is how often it is looked whether a process group is gone.
 	lookTime = 10 * time.Millisecond
+	// hopelessTime is how long an agent goes on after its service said that it cannot start.
+	hopelessTime = 500 * time.Millisecond
 	// agentUmask is that of Heartbeat.
 	agentUmask = 0o022
 	// firstStray is the first descriptor after input, output and errors.
@@ -36,16 +39,19 @@ type command struct {
 	split bool   // keep standard output apart
 	input string // what it reads, at most [maxInput]; empty: nothing
 	grace time.Duration
+	// hopeless is what it prints when it will never succeed: it is ended then, after hopelessTime. Nil: nothing is.
+	hopeless *regexp.Regexp
 }
 
 // ending is how a process ended.
 type ending struct {
-	code   int
-	signal syscall.Signal // which ended it; 0: none
-	leash  error          // it was ended because of this: the error of its context
-	stuck  int            // its process id, when even SIGKILL did not end it
-	output string         // standard output, when kept apart
-	all    string         // all that it wrote
+	code     int
+	signal   syscall.Signal // which ended it; 0: none
+	leash    error          // it was ended because of this: the error of its context
+	hopeless bool           // it was ended, for what it printed
+	stuck    int            // its process id, when even SIGKILL did not end it
+	output   string         // standard output, when kept apart
+	all      string         // all that it wrote
 }
 
 // run runs the process until it exits or ctx ends it with its process group. An error means that it did not run.
@@ -60,13 +66,13 @@ func (c command) run(ctx context.Context) (ending, error) {
 	if in != nil {
 		defer in.Close()
 	}
-	rest, err := newCapture()
+	rest, err := newCapture(c.hopeless)
 	if err != nil {
 		return ending{}, err
 	}
 	output := rest
 	if c.split {
-		if output, err = newCapture(); err != nil {
+		if output, err = newCapture(nil); err != nil {
 			_, closing := rest.finish()
 			return ending{}, errors.Join(err, closing)
 		}
@@ -77,7 +83,7 @@ func (c command) run(ctx context.Context) (ending, error) {
 	if in != nil {
 		cmd.Stdin = in
 	}
-	e, err := c.wait(ctx, cmd)
+	e, err := c.wait(ctx, cmd, rest.seen)
 	all, closing := rest.finish()
 	e.all = all
 	if c.split {
@@ -112,7 +118,7 @@ func inputOf(text string) (*os.File, error) {
 }
 
 // wait starts the process and waits for its end.
-func (c command) wait(ctx context.Context, cmd *exec.Cmd) (ending, error) {
+func (c command) wait(ctx context.Context, cmd *exec.Cmd, seen <-chan struct{}) (ending, error) {
 	started, done := launch(cmd)
 	if err := <-started; err != nil {
 		return ending{}, err
@@ -120,11 +126,15 @@ func (c command) wait(ctx context.Context, cmd *exec.Cmd) (ending, error) {
 	var e ending
 	select {
 	case <-done:
+	case <-seen:
+		// What it waits for is told first, and an agent that does notice ends by itself.
+		e.hopeless = !within(ctx, hopelessTime, done)
 	case <-ctx.Done():
-		if over(done) {
-			break // it was faster
+	}
+	if !over(done) { // else it was faster
+		if e.leash = ctx.Err(); e.leash != nil {
+			e.hopeless = false
 		}
-		e.leash = ctx.Err()
 		if !endGroup(cmd.Process.Pid, done, c.grace) {
 			e.stuck = cmd.Process.Pid
 			return e, nil
@@ -135,6 +145,19 @@ func (c command) wait(ctx context.Context, cmd *exec.Cmd) (ending, error) {
 	}
 	e.code = cmd.ProcessState.ExitCode()
 	return e, nil
+}
+
+// within waits for the end of a process, not longer than that.
+func within(ctx context.Context, that time.Duration, done <-chan struct{}) bool {
+	timer := time.NewTimer(that)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 func over(done <-chan struct{}) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,10 @@ func (r *Runner) script(ctx context.Context, q Request, p plan) cluster.Outcome 
 			status.Words = q.Resource.Name + " was running already"
 			return status
 		}
+	case q.Action == cluster.Start && p.class == classOCF:
+		if wrong, _ := r.validate(ctx, q, p); wrong != nil {
+			return validated(q, *wrong)
+		}
 	}
 	return r.execute(ctx, q, p, 0)
 }
@@ -52,7 +57,7 @@ func (r *Runner) overtaken(ctx context.Context, q Request, status cluster.Outcom
 // otherwise waits five seconds for a pid file when Apache was stopped behind our back.
 func (r *Runner) monitor(ctx context.Context, q Request, p plan) cluster.Outcome {
 	interval := q.Resource.Interval
-	if p.class == classOCF && q.Resource.Type != "apache" || p.class == classLSB || interval == 0 {
+	if p.class == classOCF && q.Resource.Type != agentApache || p.class == classLSB || interval == 0 {
 		return r.execute(ctx, q, p, interval)
 	}
 	out := r.execute(ctx, q, p, 0)
@@ -64,12 +69,21 @@ func (r *Runner) monitor(ctx context.Context, q Request, p plan) cluster.Outcome
 
 // execute runs the agent once.
 func (r *Runner) execute(ctx context.Context, q Request, p plan, interval time.Duration) cluster.Outcome {
+	out, _ := r.once(ctx, q, p, interval)
+	return out
+}
+
+// once runs the agent once, and returns its exit code too: -1 when it has none.
+func (r *Runner) once(ctx context.Context, q Request, p plan, interval time.Duration) (cluster.Outcome, int) {
 	argv := append(append([]string{}, p.argv...), verb(p.class, q.Action))
 	c := command{
 		argv:  argv,
 		env:   r.environment(q, p, interval),
 		split: p.class == classHeartbeat && q.Action == cluster.Monitor,
 		grace: min(maxGrace, q.Timeout/2),
+	}
+	if q.Action == cluster.Start && q.Resource.Type == agentApache {
+		c.hopeless = hopeless
 	}
 	e, err := c.run(ctx)
 	if err != nil {
@@ -78,10 +92,17 @@ func (r *Runner) execute(ctx context.Context, q Request, p plan, interval time.D
 			result = cluster.Unusable
 		}
 		return cluster.Outcome{Result: result,
-			Words: fmt.Sprintf("%s %s: %s cannot be executed: %v", q.Resource.Name, q.Action, p.path, err)}
+			Words: fmt.Sprintf("%s %s: %s cannot be executed: %v", q.Resource.Name, q.Action, p.path, err)}, -1
 	}
-	return answer(q, p, e)
+	return answer(q, p, e), e.code
 }
+
+// agentApache is an agent with two habits of its own: see [Runner.monitor] and hopeless.
+const agentApache = "apache"
+
+// hopeless is what Apache prints before it ends at once. Its agent does not notice, and waits for it until the start's
+// time is over.
+var hopeless = regexp.MustCompile(`Syntax error on line \d+|no listening sockets available|Unable to open logs`)
 
 // verb is what the agent is told to do.
 func verb(class string, a cluster.Action) string {

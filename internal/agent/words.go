@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -71,20 +72,24 @@ func shorten(text string, limit int) string {
 	return strings.ToValidUTF8(text[:limit-len(mark)], "") + mark
 }
 
-// reason returns the line that says best why an action failed: the reason that an OCF agent gives, else its last error,
-// else its last line.
+// reason returns what says best why an action failed: the reasons that an OCF agent gives, else its last error, else its
+// last line. Of several reasons the first is most often the cause and the last what followed from it: all are said, each
+// once.
 func reason(lines []string) string {
-	var given, wrong, last string
+	var reasons []string
+	var wrong, last string
 	for _, line := range lines {
 		last = line
 		if text, ok := strings.CutPrefix(line, reasonPrefix); ok {
-			given = strings.TrimSpace(text)
+			if text = strings.TrimSpace(text); text != "" && !slices.Contains(reasons, text) {
+				reasons = append(reasons, text)
+			}
 		}
 		if strings.Contains(strings.ToLower(line), "error") {
 			wrong = line
 		}
 	}
-	for _, line := range []string{given, wrong, last} {
+	for _, line := range []string{strings.Join(reasons, "; "), wrong, last} {
 		if line != "" {
 			return shorten(withoutLevel(line), maxWords)
 		}

@@ -41,7 +41,7 @@ type Group struct {
 // Resource is one member of a group.
 type Resource struct {
 	Name      string         // unique in its group: the word of haresources without arguments
-	Class     string         // "address", "proxy", or where its agent is looked for: "", "heartbeat", "lsb", "ocf", "systemd"
+	Class     string         // "address", "proxy", "exec", or where its agent is looked for: "", "heartbeat", "lsb", "ocf", "systemd"
 	Provider  string         // the OCF provider, such as heartbeat
 	Type      string         // the agent's name
 	Args      []string       // its arguments by position
@@ -53,6 +53,22 @@ type Resource struct {
 	Warm      bool           // runs on both nodes; only the address moves
 	Interval  time.Duration  // between two monitor actions; 0: not monitored
 	Timeouts  Timeouts
+	Usual     []Action   // whose time-outs nobody wrote: a longer one that the agent itself advises counts
+	Depth     int        // of its monitor action, for an OCF agent; 0: the quick look
+	User      string     // whom its agent runs as; empty: root
+	Commands  Commands   // for class "exec" only
+	Endpoints []Endpoint // asked in each monitor action, beside the agent
+}
+
+// Commands are the plain commands of a resource of class "exec": a full path and its arguments.
+type Commands struct{ Start, Stop, Monitor []string }
+
+// Endpoint is where a service must answer when its resource is monitored.
+type Endpoint struct {
+	URL    string // tcp://HOST:PORT, http://... or https://...
+	Status int    // of HTTP; 0: any below 400
+	Body   string // that the answer must contain
+	Days   int    // before the end of its certificate from which on it is degraded
 }
 
 // Timeouts bound the actions of a resource.

@@ -80,7 +80,12 @@ type Outcome struct {
 	Words  string   // one sentence: the agent's own reason, or ours
 	Lines  []string // the last lines of the agent's output
 	Took   time.Duration
+	// Degraded says that it runs, but not as it should: Words say why.
+	Degraded bool
 }
+
+// Suspected says that a resource may have failed: it is monitored now and not when it is due.
+type Suspected struct{ Group, Resource string }
 
 // Result says what an action found or did.
 type Result uint8
@@ -156,6 +161,7 @@ func (Pinged) input()       {}
 func (Fenced) input()       {}
 func (FenceTested) input()  {}
 func (Outcome) input()      {}
+func (Suspected) input()    {}
 func (Leased) input()       {}
 func (Command) input()      {}
 func (Noted) input()        {}

@@ -198,6 +198,8 @@ func (m *Machine) absorb(in Input) {
 		m.absorbFenceTested(in)
 	case Outcome:
 		m.absorbOutcome(in)
+	case Suspected:
+		m.absorbSuspected(in)
 	case Leased:
 		m.absorbLeased(in)
 	case Command:

@@ -84,7 +84,7 @@ func (m *Machine) groupStatus(g *group) GroupStatus {
 	for _, r := range g.resources {
 		s.Resources = append(s.Resources, ResourceStatus{
 			Name: r.cfg.Name, State: r.state.String(), Since: r.since, Failures: len(m.recent(r)),
-			Words: r.words, Lines: slices.Clone(r.lines), Took: r.took,
+			Words: r.words, Lines: slices.Clone(r.lines), Took: r.took, Degraded: r.degraded,
 		})
 	}
 	return s
@@ -300,9 +300,7 @@ func (m *Machine) warnings() []string {
 			w = append(w, fmt.Sprintf("nobody takes %s when %s fails: %s", g.cfg.Name, m.cfg.Self, m.orphanWords(g)))
 		}
 		for _, r := range g.resources {
-			if r.words != "" {
-				w = append(w, fmt.Sprintf("%s of %s failed: %s", r.cfg.Name, g.cfg.Name, r.words))
-			}
+			w = append(w, r.complaints(g.cfg.Name)...)
 		}
 	}
 	return w
@@ -396,4 +394,15 @@ func (m *Machine) groupNames() string {
 		names[i] = g.cfg.Name
 	}
 	return strings.Join(names, ", ")
+}
+
+// complaints are what a resource of a group does not do well.
+func (r *resource) complaints(group string) (w []string) {
+	if r.degraded != "" {
+		w = append(w, fmt.Sprintf("%s of %s is degraded: %s", r.cfg.Name, group, r.degraded))
+	}
+	if r.words != "" {
+		w = append(w, fmt.Sprintf("%s of %s failed: %s", r.cfg.Name, group, r.words))
+	}
+	return w
 }

@@ -31,6 +31,8 @@ type resource struct {
 	cancelled bool // the running action was told to end
 	unclean   bool // it must be stopped before it is started
 	lookAt    Time // the next monitor action
+	suspect   bool // it may have failed since the running monitor action began
+	degraded  string
 	failures  []Time
 	words     string
 	lines     []string
@@ -275,6 +277,36 @@ func (m *Machine) clear(g *group) {
 	}
 }
 
+// absorbSuspected makes the next monitor action of a resource due.
+func (m *Machine) absorbSuspected(in Suspected) {
+	g := m.group(in.Group)
+	if g == nil {
+		return
+	}
+	for _, r := range g.resources {
+		if r.cfg.Name == in.Resource && r.state == running {
+			r.lookAt, r.suspect = m.now, r.action != 0
+		}
+	}
+}
+
+// weigh notes whether a resource that runs is degraded. Only the change is an event.
+func (m *Machine) weigh(g *group, r *resource, verb Action, in Outcome) {
+	words := ""
+	if in.Degraded && in.Result == OK && verb != Stop {
+		words = in.Words
+	}
+	switch {
+	case words != "" && r.degraded == "":
+		m.emit(Event{Kind: "resource", Level: Warning, Group: g.cfg.Name, Resource: r.cfg.Name, Cause: g.cause,
+			Words: fmt.Sprintf("%s of %s is degraded on %s: %s", r.cfg.Name, g.cfg.Name, m.cfg.Self, words), Lines: in.Lines})
+	case words == "" && r.degraded != "" && verb == Monitor && in.Result == OK:
+		m.emit(Event{Kind: "resource", Group: g.cfg.Name, Resource: r.cfg.Name,
+			Words: fmt.Sprintf("%s of %s is no longer degraded on %s", r.cfg.Name, g.cfg.Name, m.cfg.Self)})
+	}
+	r.degraded = words
+}
+
 // absorbOutcome takes in how an action ended.
 func (m *Machine) absorbOutcome(in Outcome) {
 	for _, g := range m.groups {
@@ -296,6 +328,10 @@ func (m *Machine) absorbOutcome(in Outcome) {
 
 func (m *Machine) ended(g *group, r *resource, verb Action, in Outcome) {
 	r.lookAt = m.now.Add(r.cfg.Interval)
+	if r.suspect {
+		r.lookAt, r.suspect = m.now, false
+	}
+	m.weigh(g, r, verb, in)
 	switch verb {
 	case Start:
 		m.startEnded(g, r, in)

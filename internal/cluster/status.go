@@ -86,4 +86,5 @@ type ResourceStatus struct {
 	Words    string   // of the last failure
 	Lines    []string // what its agent printed then
 	Took     time.Duration
+	Degraded string `json:",omitempty"` // it runs, but not as it should: why
 }

@@ -51,14 +51,15 @@ ha.cf:1:7: warning: crc does not authenticate: whoever is on the network of eth1
 	}
 	digests := l.Config.Digests
 	l.Config.Digests = nil
+	usual := []cluster.Action{cluster.Start, cluster.Stop, cluster.Monitor}
 	timeouts := cluster.Timeouts{Start: time.Minute, Stop: time.Minute, Monitor: 20 * time.Second}
 	wantConfig := cluster.Config{
 		Cluster: "linux-ha", Self: "proxy01.example.org", Peer: "proxy02.example.org", Links: []string{"eth1"},
 		Keepalive: 2 * time.Second, WarnTime: 10 * time.Second, DeadTime: 30 * time.Second, InitDead: 2 * time.Minute, DeadPing: 30 * time.Second,
 		Groups: []cluster.Group{{Name: "192.0.2.100", Preferred: "proxy01.example.org", Resources: []cluster.Resource{
 			{Name: "192.0.2.100", Class: "address", Type: "address", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")},
-				Interface: "eth0", Interval: 10 * time.Second, Timeouts: timeouts},
-			{Name: "apache", Type: "apache", Args: []string{"/etc/httpd/conf/httpd.conf"}, Interval: 10 * time.Second, Timeouts: timeouts},
+				Interface: "eth0", Interval: 10 * time.Second, Timeouts: timeouts, Usual: usual},
+			{Name: "apache", Type: "apache", Args: []string{"/etc/httpd/conf/httpd.conf"}, Interval: 10 * time.Second, Timeouts: timeouts, Usual: usual},
 		}}},
 	}
 	if diff := cmp.Diff(wantConfig, l.Config, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {

@@ -75,7 +75,7 @@ const (
 	// ofOneNode are the words of lubdub.conf that may differ between the nodes.
 	ofOneNode = "point-to-point peer-command api-group"
 	// usualSaid are the values that change nothing when they are written.
-	usualSaid = "interval=10s timeout=20s start=1m0s stop=1m0s compat stay yield optional"
+	usualSaid = "interval=10s depth=0 compat stay yield optional"
 	// usualFence is the same for fence devices, whose times are others.
 	usualFence = "level=1 timeout=1m0s"
 )

@@ -111,7 +111,8 @@ func numbered(name string, used map[string]bool) string {
 // usual is a resource of which lubdub.conf says nothing.
 func usual(class string) cluster.Resource {
 	return cluster.Resource{Class: class, Warm: class == classProxy, Interval: usualInterval,
-		Timeouts: cluster.Timeouts{Start: usualStart, Stop: usualStop, Monitor: usualMonitor}}
+		Timeouts: cluster.Timeouts{Start: usualStart, Stop: usualStop, Monitor: usualMonitor},
+		Usual:    []cluster.Action{cluster.Start, cluster.Stop, cluster.Monitor}}
 }
 
 // resource reads one word. An address is looked for first, for "::" is part of

@@ -1,9 +1,16 @@
 package config
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"lubdub/internal/cluster"
 )
+
+// maxDepth is more than any agent knows: theirs are 0, 10 and 20.
+const maxDepth = 100
 
 // maxGroupName bounds a name that is in each heartbeat.
 const maxGroupName = 40
@@ -94,15 +101,18 @@ func (c *lubdubConf) monitor(st statement) {
 	c.again(st)
 	for _, r := range c.resources(st.args[0], true) {
 		st.duration("interval", &r.Interval)
-		st.duration("timeout", &r.Timeouts.Monitor)
+		st.timeout("timeout", r, cluster.Monitor, &r.Timeouts.Monitor)
+		if text := st.value("depth", ""); text != "" {
+			r.Depth, _ = strconv.Atoi(text)
+		}
 	}
 }
 
 func (c *lubdubConf) timeout(st statement) {
 	c.again(st)
 	for _, r := range c.resources(st.args[0], false) {
-		st.duration("start", &r.Timeouts.Start)
-		st.duration("stop", &r.Timeouts.Stop)
+		st.timeout("start", r, cluster.Start, &r.Timeouts.Start)
+		st.timeout("stop", r, cluster.Stop, &r.Timeouts.Stop)
 	}
 }
 
@@ -147,6 +157,14 @@ func (st statement) value(key, otherwise string) string {
 		return v[len(v)-1]
 	}
 	return otherwise
+}
+
+// timeout sets the time-out of an action to the time behind key=, if there is one: no agent's advice changes it.
+func (st statement) timeout(key string, r *resource, a cluster.Action, d *time.Duration) {
+	if st.value(key, "") != "" {
+		st.duration(key, d)
+		r.Usual = slices.DeleteFunc(r.Usual, func(u cluster.Action) bool { return u == a })
+	}
 }
 
 // duration sets d to the time behind key=, if there is one.

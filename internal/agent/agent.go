@@ -73,6 +73,7 @@ const (
 	classHeartbeat = "heartbeat"
 	classLSB       = "lsb"
 	classOCF       = "ocf"
+	classSystemd   = "systemd"
 )
 
 // Run performs an action and returns when it is over, at the latest [maxGrace] and a moment after its time-out. To
@@ -107,6 +108,8 @@ func (r *Runner) run(ctx context.Context, q Request) cluster.Outcome {
 		return r.address(q)
 	case classProxy:
 		return r.proxy(ctx, q)
+	case classSystemd:
+		return r.unit(ctx, q)
 	}
 	return r.script(ctx, q, p)
 }

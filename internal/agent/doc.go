@@ -7,6 +7,7 @@
 //	heartbeat           a script of resource.d: script ARGS... start|stop|status
 //	lsb                 an init script: script start|stop|status
 //	ocf                 an OCF agent: agent start|stop|monitor, parameters in its environment
+//	systemd             a unit: its jobs over D-Bus, or by systemctl where no bus is; see also [WatchUnits]
 //	(none)              looked for in resource.d, in init.d, then among the OCF agents
 //
 // One action is one process (a start of a Heartbeat script is two, for its status is asked first):

@@ -50,6 +50,11 @@ func (r *Runner) plan(res cluster.Resource) (plan, *Problem) {
 			return p, &Problem{Words: "this program has no built-in proxy"}
 		}
 		return p, nil
+	case classSystemd:
+		if !isName(res.Type) {
+			return p, &Problem{Words: fmt.Sprintf("%q cannot be the name of a unit", res.Type)}
+		}
+		return p, nil
 	}
 	if wrong := r.find(&p, res); wrong != nil {
 		return p, wrong

@@ -42,7 +42,8 @@ func TestClasses(t *testing.T) {
 		{"ocf", "acme", "db", "db stop: exit code 1 (generic error): ocf/resource.d/acme/db"},
 		{"ocf", "nobody", "db", "db stop: there is no agent db in " + w.dir + "/ocf/resource.d/nobody..."},
 		{"ocf", "../x", "db", `db stop: "db" cannot be the name of an agent`},
-		{"systemd", "", "db", "db stop: resources of class systemd cannot be run: ..."},
+		{"upstart", "", "db", "db stop: resources of class upstart cannot be run: ..."},
+		{"systemd", "", "../db", `db stop: "../db" cannot be the name of a unit`},
 		{"", "", "../db", `db stop: "../db" cannot be the name of an agent`},
 		{"", "", ".db", `db stop: ".db" cannot be the name of an agent`},
 		{"address", "", "", "db stop: this program cannot change addresses"},
@@ -51,7 +52,7 @@ func TestClasses(t *testing.T) {
 		q := request("db", cluster.Stop)
 		q.Resource.Class, q.Resource.Provider, q.Resource.Type = c.class, c.provider, c.kind
 		want := cluster.Unusable
-		if c.class != "systemd" && c.want[len("db stop: ")] == 'e' {
+		if c.class != "upstart" && c.class != "systemd" && c.want[len("db stop: ")] == 'e' {
 			want = cluster.Failed
 		}
 		w.expect(t, q, want, c.want)

@@ -57,6 +57,8 @@ func (r *Runner) Examine(ctx context.Context, group string, resource cluster.Res
 	switch p.class {
 	case classOCF:
 		return r.examineOCF(ctx, group, resource, p)
+	case classSystemd:
+		return r.examineUnit(ctx, resource)
 	}
 	return Examined{}
 }

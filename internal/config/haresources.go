@@ -27,6 +27,7 @@ const (
 const (
 	classAddress = "address"
 	classProxy   = "proxy"
+	classSystemd = "systemd"
 )
 
 // line is one logical line of haresources: a group.
@@ -177,8 +178,15 @@ func (h *haresources) agent(r *resource) bool {
 	r.Class, r.Type = class, rest
 	known := []string{"ocf", "lsb", "systemd"}
 	switch class {
-	case "systemd":
-		h.errorf(r.at, "write lsb:NAME or ocf:PROVIDER:TYPE; systemd units come with a later version", "systemd units cannot be run yet")
+	case classSystemd:
+		switch {
+		case !isAgentName(rest):
+			h.errorf(r.at, "write systemd:UNIT, as systemd:httpd", "%s does not name a unit", quote(r.Name))
+		case len(r.Args) > 0:
+			h.errorf(r.at, "write what it needs into the unit", "a unit of systemd takes no arguments")
+		default:
+			return true
+		}
 		return false
 	case "ocf":
 		provider, kind, ok := strings.Cut(rest, ":")
@@ -195,7 +203,7 @@ func (h *haresources) agent(r *resource) bool {
 		}
 		return true
 	}
-	h.errorf(r.at, didYouMean(class, known, "write ocf:PROVIDER:TYPE, lsb:NAME, or NAME::ARGUMENT with two colons"), "there is no class of agents %s", quote(class))
+	h.errorf(r.at, didYouMean(class, known, "write ocf:PROVIDER:TYPE, lsb:NAME, systemd:UNIT, or NAME::ARGUMENT with two colons"), "there is no class of agents %s", quote(class))
 	return false
 }
 

@@ -50,6 +50,8 @@ func TestResources(t *testing.T) {
 		{"MailTo::a@b::", cluster.Resource{Name: "MailTo", Type: "MailTo", Args: []string{"a@b", ""}}},
 		{"ocf:heartbeat:apache::/x", cluster.Resource{Name: "ocf:heartbeat:apache", Class: "ocf", Provider: "heartbeat", Type: "apache", Args: []string{"/x"}}},
 		{"lsb:httpd", cluster.Resource{Name: "lsb:httpd", Class: "lsb", Type: "httpd"}},
+		{"systemd:httpd", cluster.Resource{Name: "systemd:httpd", Class: "systemd", Type: "httpd"}},
+		{"systemd:db@one.service", cluster.Resource{Name: "systemd:db@one.service", Class: "systemd", Type: "db@one.service"}},
 		{"lubdub-proxy::web", cluster.Resource{Name: "lubdub-proxy", Class: "proxy", Type: "web", Args: []string{"web"}, Warm: true}},
 	}
 	for _, test := range tests {

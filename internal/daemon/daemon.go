@@ -369,6 +369,7 @@ func (d *daemon) startEdges(socket net.Listener) {
 	if d.cfg.Fencing {
 		d.edges.Go(func() { d.fencing.run(ctx, l) })
 	}
+	d.edges.Go(func() { watchUnits(ctx, d.cfg, l) })
 	d.edges.Go(func() { d.placed(ctx) })
 	d.edges.Go(func() { d.answer(ctx) })
 	d.edges.Go(func() {

@@ -74,6 +74,7 @@ const (
 	classLSB       = "lsb"
 	classOCF       = "ocf"
 	classSystemd   = "systemd"
+	classExec      = "exec"
 )
 
 // Run performs an action and returns when it is over, at the latest [maxGrace] and a moment after its time-out. To
@@ -103,6 +104,15 @@ func (r *Runner) run(ctx context.Context, q Request) cluster.Outcome {
 	}
 	ctx, free := context.WithTimeout(ctx, q.Timeout)
 	defer free()
+	out := r.perform(ctx, q, p)
+	if q.Action == cluster.Monitor && out.Result == cluster.OK && len(q.Resource.Endpoints) > 0 {
+		return endpoints(ctx, q, out)
+	}
+	return out
+}
+
+// perform does it as the resource's class wants it.
+func (r *Runner) perform(ctx context.Context, q Request, p plan) cluster.Outcome {
 	switch p.class {
 	case classAddress:
 		return r.address(q)
@@ -110,6 +120,8 @@ func (r *Runner) run(ctx context.Context, q Request) cluster.Outcome {
 		return r.proxy(ctx, q)
 	case classSystemd:
 		return r.unit(ctx, q)
+	case classExec:
+		return r.exec(ctx, q, p)
 	}
 	return r.script(ctx, q, p)
 }
@@ -118,6 +130,11 @@ func (r *Runner) run(ctx context.Context, q Request) cluster.Outcome {
 func (r *Runner) Check(resource cluster.Resource) []Problem {
 	if _, wrong := r.plan(resource); wrong != nil {
 		return []Problem{*wrong}
+	}
+	if resource.Class == classExec {
+		if wrong := checkCommands(resource.Commands); wrong != nil {
+			return []Problem{*wrong}
+		}
 	}
 	return nil
 }

@@ -119,6 +119,11 @@ func byCode(a cluster.Action, class string, code int) (cluster.Result, string) {
 			return cluster.NotRunning, lsbStatus(code)
 		}
 		return cluster.Failed, lsbStatus(code)
+	case class == classExec:
+		if a == cluster.Monitor {
+			return cluster.NotRunning, ""
+		}
+		return cluster.Failed, ""
 	case code == exitNotRunning && a != cluster.Start:
 		return cluster.NotRunning, ""
 	case class == classOCF && a != cluster.Stop:

@@ -7,6 +7,7 @@
 //	heartbeat           a script of resource.d: script ARGS... start|stop|status
 //	lsb                 an init script: script start|stop|status
 //	ocf                 an OCF agent: agent start|stop|monitor, parameters in its environment
+//	exec                plain commands, one for each action
 //	systemd             a unit: its jobs over D-Bus, or by systemctl where no bus is; see also [WatchUnits]
 //	(none)              looked for in resource.d, in init.d, then among the OCF agents
 //
@@ -24,6 +25,9 @@
 // holds its output: a service that was started lives on, and can still write there without harm, though nobody reads.
 // When the time is over the whole process group is ended. What left the group, as a daemon does, is not: to stop that
 // is what the stop action is for.
+//
+// What lubdub.conf wants probed is asked within the monitor action, by this process itself, once the agent says that the
+// resource runs.
 //
 // Another kind of agent ends a node: see [FenceDevice], [Fence] and [TestFence].
 //

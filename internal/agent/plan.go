@@ -37,6 +37,7 @@ type plan struct {
 	provider string   // of an OCF agent
 	argv     []string // what to execute; the verb goes last
 	params   []string // of an OCF agent, each NAME=VALUE
+	as       account
 }
 
 // plan finds what runs the resource, and checks all that can be checked without running it.
@@ -55,6 +56,10 @@ func (r *Runner) plan(res cluster.Resource) (plan, *Problem) {
 			return p, &Problem{Words: fmt.Sprintf("%q cannot be the name of a unit", res.Type)}
 		}
 		return p, nil
+	}
+	var wrong *Problem
+	if p.as, wrong = accountOf(res.User); wrong != nil || res.Class == classExec {
+		return p, wrong
 	}
 	if wrong := r.find(&p, res); wrong != nil {
 		return p, wrong
@@ -150,7 +155,7 @@ func (r *Runner) candidates(res cluster.Resource) ([]candidate, *Problem) {
 		return []candidate{ocf(cmp.Or(res.Provider, usualProvider))}, nil
 	}
 	return nil, &Problem{Words: fmt.Sprintf("resources of class %s cannot be run", res.Class),
-		Remedy: "write lsb:NAME, ocf:PROVIDER:TYPE, or the name of a script"}
+		Remedy: "write lsb:NAME, ocf:PROVIDER:TYPE, systemd:UNIT, or the name of a script"}
 }
 
 // providers returns the OCF providers, the usual one first, the others by name.

@@ -39,6 +39,7 @@ type command struct {
 	split bool   // keep standard output apart
 	input string // what it reads, at most [maxInput]; empty: nothing
 	grace time.Duration
+	as    *syscall.Credential // whom it runs as; nil: whoever we are
 	// hopeless is what it prints when it will never succeed: it is ended then, after hopelessTime. Nil: nothing is.
 	hopeless *regexp.Regexp
 }
@@ -79,7 +80,7 @@ func (c command) run(ctx context.Context) (ending, error) {
 	}
 	cmd := exec.Command(c.argv[0], c.argv[1:]...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = c.env, "/", output.w, rest.w
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: c.as}
 	if in != nil {
 		cmd.Stdin = in
 	}

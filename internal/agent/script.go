@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -75,10 +76,14 @@ func (r *Runner) execute(ctx context.Context, q Request, p plan, interval time.D
 
 // once runs the agent once, and returns its exit code too: -1 when it has none.
 func (r *Runner) once(ctx context.Context, q Request, p plan, interval time.Duration) (cluster.Outcome, int) {
-	argv := append(append([]string{}, p.argv...), verb(p.class, q.Action))
+	argv := slices.Clone(p.argv)
+	if p.class != classExec {
+		argv = append(argv, verb(p.class, q.Action))
+	}
 	c := command{
 		argv:  argv,
-		env:   r.environment(q, p, interval),
+		env:   append(r.environment(q, p, interval), p.as.env...),
+		as:    p.as.credential,
 		split: p.class == classHeartbeat && q.Action == cluster.Monitor,
 		grace: min(maxGrace, q.Timeout/2),
 	}

@@ -102,6 +102,7 @@ func Parse(files Files, opts Options) (*Loaded, Problems) {
 	}
 	extra.checkPoints(ha.links)
 	extra.checkProxies()
+	extra.checkExecs()
 	groups.checkNodes(ha.nodes)
 	shared := groups.addresses(groups.checkKeys())
 	groups.place(opts.Interfaces, shared)

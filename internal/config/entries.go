@@ -18,6 +18,7 @@ type entry struct {
 	more    bool
 	options []option // what may follow as key=value; nil with free: any
 	free    bool     // options have names of the user's
+	bare    bool     // it may stand without options
 	once    bool     // of two the last one counts
 	apply   func(*lubdubConf, statement)
 }
@@ -39,7 +40,7 @@ const (
 
 // entries is the whole vocabulary of lubdub.conf.
 func entries() []entry {
-	return slices.Concat(resourceEntries(), nodeEntries(), fenceEntries())
+	return slices.Concat(resourceEntries(), serviceEntries(), nodeEntries(), fenceEntries())
 }
 
 func resourceEntries() []entry {
@@ -67,6 +68,24 @@ func resourceEntries() []entry {
 			meaning: "Settings of the built-in reverse proxy that haresources runs as lubdub-proxy::NAME. With several backends those serve that answer health with a status below 400. With cert and key it speaks TLS.",
 			usual:   "health=/ user=nobody, no TLS, log beside the daemon's", example: `proxy web listen=192.0.2.100:80 backend=http://10.0.0.11:8080 \
     backend=http://10.0.0.12:8080 health=/healthz`},
+	}
+}
+
+// serviceEntries are about how a service is run and asked beside its agent.
+func serviceEntries() []entry {
+	return []entry{
+		{name: "exec", form: `NAME start="COMMAND" stop="COMMAND" monitor="COMMAND"`, fixed: 1, apply: (*lubdubConf).exec,
+			options: []option{{name: "start", value: isCommand, need: true}, {name: "stop", value: isCommand, need: true}, {name: "monitor", value: isCommand, need: true}},
+			meaning: "The commands of a resource that haresources runs as exec:NAME. A command is a full path and its arguments, parted by blanks; no shell reads it. start and stop must end when the service is up or down, with exit code 0. monitor ends with 0 when it runs, and with any other code when it does not.",
+			usual:   "none", example: `exec queue start="/usr/local/sbin/queue -d" stop="/usr/local/sbin/queue stop" \
+    monitor="/usr/bin/pgrep -x queue"`},
+		{name: "user", form: "RESOURCE NAME", fixed: 2, apply: (*lubdubConf).user,
+			meaning: "The agent or the commands of the resource run as this user and its groups, with HOME, LOGNAME and USER. The programs must belong to root all the same.",
+			usual:   "root", example: "user apache www-data"},
+		{name: "probe", form: "RESOURCE tcp HOST:PORT | RESOURCE http[s]://... status=N body=TEXT days=N", fixed: 2, more: true, bare: true, apply: (*lubdubConf).probe,
+			options: []option{{name: "status", value: isNumber(100, 599)}, {name: "body", value: isAny}, {name: "days", value: isNumber(1, maxDays)}},
+			meaning: "What is asked whenever the resource is monitored and its agent says that it runs: it takes connections, or answers over HTTP with a status below 400 or this one, and with this text in the first MiB. Redirects are not followed, and whether a certificate is trusted is not judged; when it ends within so many days the resource is degraded, not failed. One line for each thing to ask. An answer may take 10s, and all of it the time-out of monitor.",
+			usual:   "the agent alone is asked; days=14", example: "probe apache http://127.0.0.1/health status=200 body=ok"},
 	}
 }
 

@@ -28,6 +28,7 @@ const (
 	classAddress = "address"
 	classProxy   = "proxy"
 	classSystemd = "systemd"
+	classExec    = "exec"
 )
 
 // line is one logical line of haresources: a group.
@@ -176,8 +177,18 @@ func (h *haresources) agent(r *resource) bool {
 		return h.script(r)
 	}
 	r.Class, r.Type = class, rest
-	known := []string{"ocf", "lsb", "systemd"}
+	known := []string{"ocf", "lsb", classSystemd, classExec}
 	switch class {
+	case classExec:
+		switch {
+		case !isAgentName(rest):
+			h.errorf(r.at, "write exec:NAME, and 'exec NAME start=... stop=... monitor=...' in lubdub.conf", "%s does not name commands", quote(r.Name))
+		case len(r.Args) > 0:
+			h.errorf(r.at, "write the arguments into the commands of lubdub.conf", "a resource of plain commands takes no arguments")
+		default:
+			return true
+		}
+		return false
 	case classSystemd:
 		switch {
 		case !isAgentName(rest):
@@ -203,7 +214,7 @@ func (h *haresources) agent(r *resource) bool {
 		}
 		return true
 	}
-	h.errorf(r.at, didYouMean(class, known, "write ocf:PROVIDER:TYPE, lsb:NAME, systemd:UNIT, or NAME::ARGUMENT with two colons"), "there is no class of agents %s", quote(class))
+	h.errorf(r.at, didYouMean(class, known, "write ocf:PROVIDER:TYPE, lsb:NAME, systemd:UNIT, exec:NAME, or NAME::ARGUMENT with two colons"), "there is no class of agents %s", quote(class))
 	return false
 }
 
@@ -211,7 +222,7 @@ func (h *haresources) agent(r *resource) bool {
 func (h *haresources) script(r *resource) bool {
 	r.Type = r.Name
 	switch {
-	case r.Name == "ocf" || r.Name == "lsb" || r.Name == "systemd":
+	case r.Name == "ocf" || r.Name == "lsb" || r.Name == classSystemd || r.Name == classExec:
 		h.errorf(r.at, "write it with one colon, as ocf:heartbeat:apache", "%s:: names no agent", r.Name)
 	case isAgentName(r.Name):
 		return true

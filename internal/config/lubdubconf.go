@@ -29,6 +29,7 @@ type lubdubConf struct {
 	fenceDelay   time.Duration
 	proxies      []Proxy
 	proxyAt      map[string]word
+	execAt       map[string]word
 	named        map[string]word // the names of groups, and where they are given
 	point        []word
 	watched      []word
@@ -38,7 +39,7 @@ type lubdubConf struct {
 
 // readLubdubConf reads lubdub.conf and applies it to the groups.
 func readLubdubConf(src *source, groups *haresources) *lubdubConf {
-	c := &lubdubConf{source: src, groups: groups, known: map[string]entry{}, proxyAt: map[string]word{}, named: map[string]word{}, set: map[string]word{},
+	c := &lubdubConf{source: src, groups: groups, known: map[string]entry{}, proxyAt: map[string]word{}, execAt: map[string]word{}, named: map[string]word{}, set: map[string]word{},
 		command: []string{"ssh", "NODE"}, apiGroup: "haclient"}
 	for _, e := range entries() {
 		c.known[e.name] = e
@@ -106,7 +107,7 @@ func (c *lubdubConf) wellFormed(e entry, st statement) bool {
 		c.errorf(st.key, "write '"+e.synopsis()+"'", "%s needs more words", e.name)
 	case len(plain) > e.fixed && !e.more:
 		c.errorf(plain[e.fixed], "write '"+e.synopsis()+"'", "%s is too much here", quote(plain[e.fixed].text))
-	case (e.options != nil || e.free) && len(options) == 0:
+	case (e.options != nil || e.free) && !e.bare && len(options) == 0:
 		c.errorf(st.key, "write '"+e.synopsis()+"'", "%s needs key=value options", e.name)
 	}
 	seen := map[string]bool{}

@@ -82,7 +82,7 @@ func TestReferenceExamples(t *testing.T) {
 		t.Fatalf("%d examples for %d words", seen, len(entries()))
 	}
 	files := goodFiles()
-	files.Haresources = []byte("alpha 192.0.2.100 lubdub-proxy::web apache\n")
+	files.Haresources = []byte("alpha 192.0.2.100 lubdub-proxy::web apache exec:queue\n")
 	files.LubdubConf = []byte(conf.String())
 	l, problems := Parse(files, machine())
 	if l == nil || len(problems) != 1 || problems[0].Severity != Notice {

@@ -130,7 +130,7 @@ func (c *lubdubConf) warm(st statement) {
 
 func (c *lubdubConf) param(st statement) {
 	for _, r := range c.resources(st.args[0], false) {
-		if r.Class == classAddress || r.Class == classProxy || r.Class == "lsb" || r.Class == classSystemd {
+		if r.Class == classAddress || r.Class == classProxy || r.Class == "lsb" || r.Class == classSystemd || r.Class == classExec {
 			c.errorf(st.args[0], "write it where the resource has its settings", "%s takes no parameters by name", quote(r.Name))
 			continue
 		}

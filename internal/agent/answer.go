@@ -80,6 +80,7 @@ func answer(q Request, p plan, e ending) cluster.Outcome {
 		return out
 	case q.Action == cluster.Monitor && p.class == classHeartbeat:
 		out.Result, out.Words = byText(q, e, lines)
+		out.Degraded = out.Result == cluster.OK && e.code != exitOK // its status contradicts itself: somebody should look
 		return out
 	}
 	var known string

@@ -89,7 +89,10 @@ func TestHeartbeatStatusText(t *testing.T) {
 		{"RUNNING", "3", cluster.NotRunning, `db does not run ("RUNNING")`}, // as Heartbeat
 		{"ERROR: Generic error", "1", cluster.Failed, "db monitor: exit code 1: Generic error"},
 	} {
-		w.expect(t, request("db", cluster.Monitor, c.text, c.code), c.result, c.words)
+		out := w.expect(t, request("db", cluster.Monitor, c.text, c.code), c.result, c.words)
+		if contradicts := c.result == cluster.OK && c.code != "0"; out.Degraded != contradicts {
+			t.Errorf("%s, exit code %s: a warning: %v, want %v", c.text, c.code, out.Degraded, contradicts)
+		}
 	}
 }
 

@@ -30,11 +30,13 @@ type metadata struct {
 	validates bool                     // it can check its parameters without starting anything
 }
 
-// described is the metadata of an agent that did not change since.
+// described is the metadata of an agent that did not change since, or why it has none: an agent that cannot describe
+// itself is not asked before each action.
 type described struct {
 	changed time.Time
 	size    int64
 	is      metadata
+	err     error
 }
 
 // metadata asks an OCF agent what it says of itself, once for each version of its file.
@@ -45,9 +47,18 @@ func (r *Runner) metadata(ctx context.Context, p plan) (metadata, error) {
 	}
 	if known, ok := r.known.Load(p.path); ok {
 		if d := known.(described); d.changed.Equal(info.ModTime()) && d.size == info.Size() {
-			return d.is, nil
+			return d.is, d.err
 		}
 	}
+	m, err := r.describe(ctx, p)
+	if ctx.Err() == nil {
+		r.known.Store(p.path, described{info.ModTime(), info.Size(), m, err})
+	}
+	return m, err
+}
+
+// describe runs an OCF agent for its metadata.
+func (r *Runner) describe(ctx context.Context, p plan) (metadata, error) {
 	ctx, free := context.WithTimeout(ctx, metadataTime)
 	defer free()
 	name := filepath.Base(p.path)
@@ -65,7 +76,6 @@ func (r *Runner) metadata(ctx context.Context, p plan) (metadata, error) {
 	if err != nil {
 		return metadata{}, fmt.Errorf("%s meta-data: %w", p.path, err)
 	}
-	r.known.Store(p.path, described{info.ModTime(), info.Size(), m})
 	return m, nil
 }
 

@@ -91,7 +91,7 @@ func TestExamine(t *testing.T) {
 	w := newWorld(t)
 	w.ocf(t, "db", w.describe(`<action name="validate-all" timeout="5"/>`, `[ "$OCF_RESKEY_disk" ] && exit 0; echo "ocf-exit-reason:no disk" >&2; exit 6`))
 	w.ocf(t, "plain", w.describe("", "exit 0"))
-	w.ocf(t, "mute", "exit 1")
+	w.ocf(t, "mute", "echo x >>"+w.dir+"/mute; exit 1")
 	res := func(name string, params ...string) cluster.Resource {
 		return cluster.Resource{Name: name, Class: "ocf", Type: name, Params: params}
 	}
@@ -114,6 +114,10 @@ func TestExamine(t *testing.T) {
 		if got := strings.Join(e.Ran, ";"); got != c.ran || strings.Join(doubts, ";") != c.doubts {
 			t.Errorf("%s %q: ran %q, doubts %q", c.res.Name, c.res.Params, got, doubts)
 		}
+	}
+	w.Examine(t.Context(), "web", res("mute"))
+	if asked := read(t, w.dir+"/mute"); asked != "x\n" {
+		t.Errorf("who cannot describe itself is asked again: %q", asked)
 	}
 }
 

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 # They are run by other tests or in another stage.
-elsewhere='^(TestMutants|TestLeaseFreezeChild|TestStation)$'
+elsewhere='^(TestMutants|TestHunt|TestLeaseFreezeChild|TestStation|TestRealSystemd)$'
 
 mapfile -t packages < <(go list ./... | grep -vE '^lubdub$|^lubdub/test$')
 if [ "${CI:-}" != true ]; then

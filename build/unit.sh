@@ -4,7 +4,7 @@
 # stages of their own. In CI no test may be skipped, but for those below.
 set -euo pipefail
 
-# They are run by other tests or in another stage.
+# They are run by other tests or in another stage; and a container may not let a real systemd run.
 elsewhere='^(TestMutants|TestHunt|TestLeaseFreezeChild|TestStation|TestRealSystemd)$'
 
 mapfile -t packages < <(go list ./... | grep -vE '^lubdub$|^lubdub/test$')

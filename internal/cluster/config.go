@@ -36,6 +36,15 @@ type Group struct {
 	Name      string
 	Preferred string // the node that should run it
 	Resources []Resource
+	Failback  Failback
+}
+
+// Failback is when a group returns to its preferred node, where that is wanted at all.
+type Failback struct {
+	Delay time.Duration // for how long the preferred node must be up and able; below 2 D it is 2 D
+	// From and To bound the time of day, as minutes of local time since midnight. Equal: any time. A From
+	// after To goes over midnight.
+	From, To int
 }
 
 // Resource is one member of a group.
@@ -53,12 +62,41 @@ type Resource struct {
 	Warm      bool           // runs on both nodes; only the address moves
 	Interval  time.Duration  // between two monitor actions; 0: not monitored
 	Timeouts  Timeouts
-	Usual     []Action   // whose time-outs nobody wrote: a longer one that the agent itself advises counts
-	Depth     int        // of its monitor action, for an OCF agent; 0: the quick look
-	User      string     // whom its agent runs as; empty: root
-	Commands  Commands   // for class "exec" only
-	Endpoints []Endpoint // asked in each monitor action, beside the agent
+	Limit     int           // failures within Window that move the group; 0: none ever does
+	Window    time.Duration // in which failures count together, and after which they are forgotten
+	OnStart   StartPolicy   // when it does not start
+	OnStop    StopPolicy    // when it does not stop
+	Usual     []Action      // whose time-outs nobody wrote: a longer one that the agent itself advises counts
+	Depth     int           // of its monitor action, for an OCF agent; 0: the quick look
+	User      string        // whom its agent runs as; empty: root
+	Commands  Commands      // for class "exec" only
+	Endpoints []Endpoint    // asked in each monitor action, beside the agent
 }
+
+// StartPolicy says what is done when a resource does not start.
+type StartPolicy uint8
+
+// The policies for a failed start.
+const (
+	StartMove   StartPolicy = iota // the group is stopped, and the other node tries
+	StartStay                      // it is tried again here, after a back-off; what stands before it stays up
+	StartIgnore                    // the group goes on without it
+)
+
+// StopPolicy says what is done when a resource does not stop.
+type StopPolicy uint8
+
+// The policies for a failed stop.
+const (
+	StopBlock  StopPolicy = iota // the group is blocked here, and fenced by the other node where that can be
+	StopIgnore                   // it counts as stopped: for what does no harm when it runs twice
+)
+
+// The usual limit for failures: so many in this window move a group.
+const (
+	UsualLimit  = 3
+	UsualWindow = 10 * time.Minute
+)
 
 // Commands are the plain commands of a resource of class "exec": a full path and its arguments.
 type Commands struct{ Start, Stop, Monitor []string }

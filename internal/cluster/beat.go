@@ -44,4 +44,7 @@ type GroupBeat struct {
 	Intent bool // is about to take it without being heard (rule S3)
 	Want   bool // the operator asks to move it here
 	Keep   bool // with Offer: the operator moves it there, it is not to fail back
+	Failed bool // it failed there, and that still counts
+	// Maintenance is what the sender holds of it.
+	Maintenance Maintenance
 }

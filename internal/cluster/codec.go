@@ -20,7 +20,7 @@ const (
 	fieldFlags    = "lubf" // s: standby, l: left
 	fieldSight    = "lubp" // a bit for each ping node that answers, hex; missing: not known yet
 	fieldMACs     = "lubm" // hardware addresses, blank between
-	fieldGroups   = "lubg" // NAME=STATE:EPOCH:FLAGS, a list
+	fieldGroups   = "lubg" // NAME=STATE:EPOCH:FLAGS or NAME=STATE:EPOCH:FLAGS:VERSION:END, a list
 	fieldDigests  = "lubd" // FILE=SUM, a list
 	statusType    = "status"
 	statusActive  = "active"
@@ -88,7 +88,8 @@ func (c Config) BeatSize() int {
 	}
 	fronts := map[string]bool{}
 	for _, g := range c.Groups {
-		b.Groups = append(b.Groups, GroupBeat{Name: g.Name, State: Blocked, Epoch: most, Able: true, Soon: true, Claim: true, Offer: true, Intent: true, Want: true, Keep: true})
+		b.Groups = append(b.Groups, GroupBeat{Name: g.Name, State: Blocked, Epoch: most, Able: true, Soon: true, Claim: true, Offer: true, Intent: true, Want: true, Keep: true,
+			Failed: true, Maintenance: Maintenance{Version: 1<<16 - 1, On: true, Until: (1<<32 - 1) * Time(time.Second)}})
 		for _, r := range g.Resources {
 			if r.isAddress() && !fronts[r.Interface] {
 				fronts[r.Interface] = true
@@ -110,7 +111,11 @@ const signatureSize = 3 + 3 + 64 + 1
 func groupItems(groups []GroupBeat) []string {
 	items := make([]string, len(groups))
 	for i, g := range groups {
-		items[i] = fmt.Sprintf("%s=%d:%x:%s", g.Name, g.State, g.Epoch, flags("ascoiwk", g.Able, g.Soon, g.Claim, g.Offer, g.Intent, g.Want, g.Keep))
+		items[i] = fmt.Sprintf("%s=%d:%x:%s", g.Name, g.State, g.Epoch,
+			flags("ascoiwkfm", g.Able, g.Soon, g.Claim, g.Offer, g.Intent, g.Want, g.Keep, g.Failed, g.Maintenance.On))
+		if v := g.Maintenance; v.Version > 0 {
+			items[i] += fmt.Sprintf(":%x:%x", v.Version, uint64(v.Until/Time(time.Second)))
+		}
 	}
 	return items
 }
@@ -254,8 +259,12 @@ func (r *reader) group(item string) GroupBeat {
 		state = 0
 	}
 	has := func(letter string) bool { return strings.Contains(parts[2], letter) }
-	return GroupBeat{Name: name, State: State(state), Epoch: r.hex(parts[1], 64),
-		Able: has("a"), Soon: has("s"), Claim: has("c"), Offer: has("o"), Intent: has("i"), Want: has("w"), Keep: has("k")}
+	g := GroupBeat{Name: name, State: State(state), Epoch: r.hex(parts[1], 64),
+		Able: has("a"), Soon: has("s"), Claim: has("c"), Offer: has("o"), Intent: has("i"), Want: has("w"), Keep: has("k"), Failed: has("f")}
+	if len(parts) >= 5 {
+		g.Maintenance = Maintenance{Version: r.hex(parts[3], 63), On: has("m"), Until: Time(r.hex(parts[4], 33)) * Time(time.Second)}
+	}
+	return g
 }
 
 // milliseconds bounds what a heartbeat may say: a day is more than any dead time.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,6 +33,10 @@ func (m *Machine) absorbCommand(in Command) {
 		words, ok = m.moveGroup(in)
 	case Cleanup:
 		words, ok = m.cleanup(in)
+	case Restart:
+		words, ok = m.restartResource(in)
+	case MaintenanceOn, MaintenanceOff:
+		words, ok = m.orderMaintenance(in)
 	case FenceConfirm:
 		words, ok = m.confirmFence(in)
 	case Leave:
@@ -47,6 +52,9 @@ func (m *Machine) goStandby(in Command) (string, bool) {
 		return fmt.Sprintf("%s is in standby already", m.cfg.Self), true
 	}
 	for _, g := range m.groups {
+		if g.handsOff() && g.state.owns() {
+			return fmt.Sprintf("refused: %s is in maintenance; first: lubdub maintenance off %s", g.cfg.Name, g.cfg.Name), false
+		}
 		if g.state.owns() && g.drainEnd == 0 && !m.peerCan(g) && !in.Force {
 			return fmt.Sprintf("refused: %s cannot take %s: %s; --force does it all the same, and then nobody serves it",
 				m.cfg.Peer, g.cfg.Name, m.cannotWords(g)), false
@@ -77,6 +85,9 @@ func (m *Machine) moveGroup(in Command) (string, bool) {
 	g := m.group(in.Group)
 	if g == nil {
 		return fmt.Sprintf("there is no group %q; the groups are: %s", in.Group, m.groupNames()), false
+	}
+	if g.handsOff() {
+		return fmt.Sprintf("refused: %s is in maintenance; first: lubdub maintenance off %s", g.cfg.Name, g.cfg.Name), false
 	}
 	to := m.fullName(in.Node)
 	if to == "" {
@@ -130,7 +141,7 @@ func (m *Machine) moveAway(g *group, dry bool) (string, bool) {
 	switch {
 	case m.peer.is == up && m.said(g).State.owns():
 		return fmt.Sprintf("%s runs on %s already", g.cfg.Name, m.cfg.Peer), true
-	case g.state != Running:
+	case g.state != Running && !m.rests(g):
 		return fmt.Sprintf("refused: %s is %s on %s: %s", g.cfg.Name, g.state, m.cfg.Self, stateWords[g.state].means), false
 	case !m.peerCan(g):
 		return fmt.Sprintf("refused: %s cannot take %s: %s", m.cfg.Peer, g.cfg.Name, m.cannotWords(g)), false
@@ -139,29 +150,6 @@ func (m *Machine) moveAway(g *group, dry bool) (string, bool) {
 	}
 	g.moveTo = m.cfg.Peer
 	return fmt.Sprintf("%s moves to %s", g.cfg.Name, m.cfg.Peer), true
-}
-
-// cleanup forgets failures. A blocked group is stopped once more.
-func (m *Machine) cleanup(in Command) (string, bool) {
-	done := false
-	for _, g := range m.groups {
-		if in.Group != "" && g.cfg.Name != in.Group {
-			continue
-		}
-		done = true
-		g.failedUntil, g.retryAt, g.failures = 0, 0, 0
-		for _, r := range g.resources {
-			r.failures, r.words, r.lines, r.lookAt = nil, "", nil, m.now
-		}
-		cause := m.emit(Event{Kind: "group", Group: g.cfg.Name, Words: fmt.Sprintf("the failures of %s on %s are forgotten by the operator's order", g.cfg.Name, m.cfg.Self)})
-		if g.state == Blocked {
-			m.enter(g, Stopping, Event{Cause: cause, Words: fmt.Sprintf("%s is stopped once more", g.cfg.Name)})
-		}
-	}
-	if !done {
-		return fmt.Sprintf("there is no group %q; the groups are: %s", in.Group, m.groupNames()), false
-	}
-	return "the failures are forgotten", true
 }
 
 // leave begins the end of this daemon.
@@ -204,6 +192,9 @@ func (m *Machine) judgeLeaving() {
 // ended says that a group will not change any more on a node that leaves, and
 // that everything of it was stopped.
 func (g *group) ended() (ended, well bool) {
+	if g.handsOff() {
+		return !slices.ContainsFunc(g.resources, func(r *resource) bool { return r.action != 0 }), false
+	}
 	if g.state != Stopped && g.state != Blocked || g.offer {
 		return false, false
 	}
@@ -220,7 +211,10 @@ func (g *group) ended() (ended, well bool) {
 func (m *Machine) exit(clean bool) {
 	m.leaving.done = true
 	words, level := fmt.Sprintf("%s has left: everything is stopped", m.cfg.Self), Info
-	if !clean {
+	switch {
+	case !clean && slices.ContainsFunc(m.groups, func(g *group) bool { return g.handsOff() && g.state.owns() }):
+		words, level = fmt.Sprintf("lubdub ends on %s and leaves alone what is in maintenance: its address falls silent when the lease ends", m.cfg.Self), Warning
+	case !clean:
 		words, level = fmt.Sprintf("lubdub ends on %s although something did not stop: %s will wait for its dead time", m.cfg.Self, m.cfg.Peer), Alarm
 	}
 	m.emit(Event{Kind: "leave", Level: level, Words: words})

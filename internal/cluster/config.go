@@ -130,6 +130,10 @@ type Saved struct {
 type SavedGroup struct {
 	Epoch uint64
 	Owner bool // it was owner here
+	// Maintenance is the version of what is known of it; MaintenanceEnd is on the wall clock, in seconds: 0 without an end.
+	Maintenance    uint64
+	InMaintenance  bool
+	MaintenanceEnd uint64
 	// Until is the end of the lease that the kernel still holds: zero without one.
 	Until Time
 	// Quiet says that the kernel passes IP for the address but answers no ARP or ND.

@@ -50,7 +50,7 @@ func (m *Machine) demandFence(g *group, w way) {
 // peer could not stop it, and it is served nowhere.
 func (m *Machine) needsFence(g *group, w way) bool {
 	stuck := m.peer.is == up && m.said(g).State == Blocked && g.state == Stopped && m.mayTry(g)
-	return m.cfg.Fencing && (stuck || w == bySilence && g.intent && (m.mayTake(g) || g.unfenced))
+	return m.cfg.Fencing && !g.handsOff() && (stuck || w == bySilence && g.intent && (m.mayTake(g) || g.unfenced))
 }
 
 // fenceDelay lets one of two nodes shoot first when both have something to lose:

@@ -1,7 +1,5 @@
 package cluster
 
-import "time"
-
 // group is what the core knows of one resource group on this node.
 type group struct {
 	cfg       Group
@@ -24,11 +22,14 @@ type group struct {
 	drainEnd    Time // until when a group that moved away is kept quiet; 0: the other does not answer yet
 	intent      bool // we are about to take it without being heard (rule S3)
 	intentAt    Time
-	unfenced    bool   // it may be taken as soon as the peer is fenced (rule S5)
-	blindSaid   bool   // it was said that the ping nodes keep us from taking it
-	lapse       bool   // its entitlement ended, and it was neither taken nor stopped since
-	alone       bool   // rule O4
-	adopted     Time   // rule B2: the end of the lease found in the kernel; 0: none
+	unfenced    bool // it may be taken as soon as the peer is fenced (rule S5)
+	blindSaid   bool // it was said that the ping nodes keep us from taking it
+	lapse       bool // its entitlement ended, and it was neither taken nor stopped since
+	alone       bool // rule O4
+	adopted     Time // rule B2: the end of the lease found in the kernel; 0: none
+	maintenance Maintenance
+	driven      int // how often it came here because it failed there
+	drivenAt    Time
 	hold        Time   // no claim and no intent before this
 	stay        bool   // the operator moved it here: no failback
 	wantUntil   Time   // the operator asks for it here
@@ -36,6 +37,7 @@ type group struct {
 	peerAble    Time   // since when the peer says that it could run it; 0: it does not
 	failedUntil Time   // it cannot run here: a start failed, it failed too often, its front is dead
 	failedWhy   string
+	both        bool   // it failed on both nodes: no failure moves it
 	failures    int    // failed starts in a row: for the back-off
 	retryAt     Time   // when a failed group is tried again although nothing expired
 	claimedAt   Time   // when another's announcement of the address was last received; 0: never
@@ -47,16 +49,11 @@ type group struct {
 	confirmAt   Time   // next announcement and probe of an unconfirmed owner (rule H2)
 }
 
-// failureWindow is the time in which failures count together, and after which they are forgotten.
-const failureWindow = 10 * time.Minute
-
-// maxFailures in failureWindow move the group to the other node.
-const maxFailures = 3
-
 func newGroup(c Group, saved Saved, now Time) *group {
 	g := &group{cfg: c, since: now}
 	was := saved.Groups[c.Name]
 	g.epoch, g.seen = was.Epoch, was.Epoch
+	g.resume(was, saved.Clock, now)
 	for i := range c.Resources {
 		g.resources = append(g.resources, &resource{cfg: &c.Resources[i], since: now})
 	}
@@ -127,7 +124,7 @@ func (m *Machine) soon(g *group) bool {
 
 // unready says that it is not the resources that keep this node from running the group.
 func (m *Machine) unready(g *group) bool {
-	return m.standby || m.leaving.since != 0 || g.state == Blocked || g.state == Stopping || m.plain() || !m.carrier(g)
+	return m.standby || m.leaving.since != 0 || g.handsOff() && !g.state.owns() || g.state == Blocked || g.state == Stopping || m.plain() || !m.carrier(g)
 }
 
 // fit is able, failures left out.
@@ -136,7 +133,7 @@ func (m *Machine) fit(g *group) bool {
 		return false
 	}
 	for _, r := range g.resources {
-		if r.state == unknown || r.cfg.Warm && r.state != running {
+		if !g.handsOff() && (r.state == unknown || r.cfg.Warm && r.state != running) {
 			return false
 		}
 	}

@@ -128,14 +128,21 @@ type Noted struct {
 	Lines []string
 }
 
+// TimeOfDay is the local time: whole minutes since midnight. It is told each minute where a
+// group's failback has its hours.
+type TimeOfDay struct{ Minute int }
+
 // Command is an operator's order. The answer is a Reply with the same ID.
 type Command struct {
 	ID    uint64
 	Verb  Verb
-	Group string // for Move
+	Group string // for Move, Cleanup and maintenance
 	Node  string // for Move: where to; empty: the other node. For FenceConfirm: who is off
-	Force bool
-	Dry   bool // say what would happen, do nothing
+	// Resource is what to restart, or to forget the failures of: its name, or GROUP/NAME.
+	Resource string
+	For      time.Duration // how long maintenance lasts; 0: until its end is ordered
+	Force    bool
+	Dry      bool // say what would happen, do nothing
 }
 
 // Verb is what an operator orders.
@@ -146,8 +153,12 @@ const (
 	Standby Verb = "standby" // give everything up and take nothing
 	Online  Verb = "online"  // the end of Standby; for policy strict: the operator's word
 	Move    Verb = "move"    // one group, once
-	Cleanup Verb = "cleanup" // forget the failures of a group, unblock it
+	Cleanup Verb = "cleanup" // forget the failures of a group or a resource, unblock it
 	Leave   Verb = "leave"   // hand over and end: what SIGTERM means
+	Restart Verb = "restart" // one resource and those behind it, in place
+	// MaintenanceOn leaves a group alone, or all of them: on both nodes, until MaintenanceOff or its time is over.
+	MaintenanceOn  Verb = "maintenance on"
+	MaintenanceOff Verb = "maintenance off"
 	// FenceConfirm is the operator's word that the other node is off (rule S5).
 	FenceConfirm Verb = "fence confirm"
 )
@@ -165,3 +176,4 @@ func (Suspected) input()    {}
 func (Leased) input()       {}
 func (Command) input()      {}
 func (Noted) input()        {}
+func (TimeOfDay) input()    {}

@@ -290,7 +290,7 @@ func (m *Machine) unwritten(g *group, in Leased) {
 	}
 	l.until, l.held = 0, false
 	if g.state == Starting {
-		m.giveUp(g, cause, "the kernel refused to write its lease: "+in.Err)
+		m.giveUp(g, cause, UsualWindow, "the kernel refused to write its lease: "+in.Err)
 	}
 }
 

@@ -11,6 +11,7 @@ type Machine struct {
 	cfg         Config
 	incarnation uint64
 	clock       uint64 // seconds of the wall clock at start, for a group's first epoch
+	born        Time   // the same moment on the boot clock
 	now         Time
 	started     Time // moved on by own stalls
 	peer        peer
@@ -23,6 +24,8 @@ type Machine struct {
 	groups      []*group
 	standby     bool
 	leaving     departure
+	minute      int // of the local day, where a failback has its hours
+	clockTold   bool
 	coldWord    bool // policy coldstart strict: the peer was up, or the operator said go
 
 	out     []Output
@@ -66,6 +69,7 @@ func New(cfg Config, saved Saved, now Time) *Machine {
 		cfg:         cfg,
 		incarnation: saved.Incarnation,
 		clock:       saved.Clock,
+		born:        now,
 		now:         now,
 		started:     now,
 		standby:     saved.Standby,
@@ -204,6 +208,8 @@ func (m *Machine) absorb(in Input) {
 		m.absorbLeased(in)
 	case Command:
 		m.absorbCommand(in)
+	case TimeOfDay:
+		m.minute, m.clockTold = in.Minute, true
 	case Noted:
 		m.emit(Event{Kind: in.Kind, Level: in.Level, Group: in.Group, Words: in.Words, Lines: in.Lines})
 	default:
@@ -231,6 +237,8 @@ func (m *Machine) decide() {
 
 // judge decides about one group.
 func (m *Machine) judge(g *group) {
+	m.heed(g)
+	m.forget(g)
 	m.entitle(g)
 	m.heal(g)
 	m.place(g)

@@ -73,7 +73,7 @@ func (p *pair) start(name string) {
 	s := p.nodes[name]
 	s.lives++
 	saved := s.disk
-	saved.Incarnation, saved.Clock = 100*s.lives, 7
+	saved.Incarnation, saved.Clock = 100*s.lives, 7+uint64(p.now/Time(time.Second))-1000
 	groups := map[string]SavedGroup{}
 	for n, g := range saved.Groups {
 		if l, ok := s.lease[n]; ok && l.Until > p.now {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -23,12 +24,29 @@ const failbackPatience = 2
 // place decides where the group should be, and takes the next step towards it.
 func (m *Machine) place(g *group) {
 	m.noteAble(g)
+	switch {
+	case g.handsOff() && g.state == Mute:
+		m.acquire(g)
+	case g.handsOff() && g.state != Quiet:
+		m.closeOffer(g)
+	default:
+		m.placeByState(g)
+	}
+	if g.state != Stopped && g.state != Quiet && g.state != Mute || g.handsOff() && g.state == Stopped {
+		m.setClaim(g, false)
+		m.setIntent(g, false)
+		g.unfenced = false
+	}
+}
+
+func (m *Machine) placeByState(g *group) {
 	switch g.state {
 	case Stopped:
 		m.closeOffer(g)
 		m.acquire(g)
 	case Starting:
-		if m.goes() {
+		m.leaveResting(g)
+		if m.goes() && g.state == Starting {
 			m.enter(g, Stopping, Event{Words: fmt.Sprintf("%s does not start on %s: %s", g.cfg.Name, m.cfg.Self, m.goesWords())})
 		}
 	case Running:
@@ -38,11 +56,21 @@ func (m *Machine) place(g *group) {
 	case Mute:
 		m.recover(g)
 	}
-	if g.state != Stopped && g.state != Quiet && g.state != Mute {
-		m.setClaim(g, false)
-		m.setIntent(g, false)
-		g.unfenced = false
+}
+
+// rests says that a group that is being started waits for a resource that failed.
+func (m *Machine) rests(g *group) bool {
+	return g.state == Starting && slices.ContainsFunc(g.resources, func(r *resource) bool { return r.state == stopped && m.now < r.lookAt })
+}
+
+// leaveResting lets the operator move a group away that waits for a resource.
+func (m *Machine) leaveResting(g *group) {
+	asked := m.said(g).Want || g.moveTo != ""
+	if asked && m.rests(g) && m.peerCan(g) {
+		g.move = handover{to: m.cfg.Peer, ordered: true}
+		m.enter(g, Stopping, Event{Words: fmt.Sprintf("%s moves to %s: the operator asks for it", g.cfg.Name, m.cfg.Peer)})
 	}
+	g.moveTo = ""
 }
 
 // noteAble remembers since when the peer could run the group.
@@ -134,8 +162,8 @@ func (m *Machine) reasonToGo(g *group) string {
 		return "the operator asks for it on " + m.cfg.Peer
 	case g.moveTo == m.cfg.Peer:
 		return "the operator asks for it"
-	case m.now < g.failedUntil:
-		return fmt.Sprintf("it failed here %d times within %v", maxFailures, failureWindow)
+	case m.now < g.failedUntil && !g.both:
+		return g.failedWhy
 	case !m.carrier(g):
 		return "the interface of its address has no carrier"
 	case m.blind():
@@ -148,17 +176,38 @@ func (m *Machine) reasonToGo(g *group) string {
 
 // failsBack says that the group goes back to its preferred node now.
 func (m *Machine) failsBack(g *group) bool {
-	if !m.cfg.AutoFailback || g.cfg.Preferred != m.cfg.Peer || g.stay || g.peerAble == 0 || len(m.peer.differs) > 0 {
+	if !m.cfg.AutoFailback || g.cfg.Preferred != m.cfg.Peer || g.stay || g.peerAble == 0 || len(m.peer.differs) > 0 || g.driven >= maxDriven {
 		return false
 	}
 	due := m.failbackAt(g)
 	m.at(due)
-	return m.now >= due
+	return m.now >= due && m.inWindow(g)
+}
+
+// maxDriven is how often within drivenMemory a group may come here because it failed on its
+// preferred node before it no longer goes back by itself: it would only fail again.
+const (
+	maxDriven    = 2
+	drivenMemory = 24 * time.Hour
+)
+
+// inWindow says that it is the time of day at which the group may go back.
+func (m *Machine) inWindow(g *group) bool {
+	f := &g.cfg.Failback
+	switch {
+	case f.From == f.To:
+		return true
+	case !m.clockTold:
+		return false
+	case f.From < f.To:
+		return f.From <= m.minute && m.minute < f.To
+	}
+	return m.minute >= f.From || m.minute < f.To
 }
 
 // failbackAt is when the preferred node has proved itself.
 func (m *Machine) failbackAt(g *group) Time {
-	proved := max(m.peer.since, g.peerAble).Add(failbackPatience * m.cfg.DeadTime)
+	proved := max(m.peer.since, g.peerAble).Add(max(g.cfg.Failback.Delay, failbackPatience*m.cfg.DeadTime))
 	if m.pings.better != 0 {
 		proved = max(proved, m.pings.better.Add(sightRest))
 	}
@@ -254,7 +303,7 @@ func (m *Machine) recover(g *group) {
 			"%s stops on %s: %s is not heard, and %s", g.cfg.Name, m.cfg.Self, m.cfg.Peer, m.unseenWords())})
 		return
 	case !g.probe.evidence && m.now >= giveUp && g.cfg.addressed():
-		m.fail(g, "nothing was heard on the front network: look at its cable and its switch port")
+		m.fail(g, UsualWindow, "nothing was heard on the front network: look at its cable and its switch port")
 		m.enter(g, Stopping, Event{Level: Alarm, Rule: "O5", Words: fmt.Sprintf(
 			"%s stops on %s: for %v nothing showed that its address is free", g.cfg.Name, m.cfg.Self, m.deadTime())})
 		return

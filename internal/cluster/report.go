@@ -74,6 +74,10 @@ func (m *Machine) groupStatus(g *group) GroupStatus {
 	s := GroupStatus{
 		Name: g.cfg.Name, Preferred: g.cfg.Preferred, State: g.state.String(), Words: stateWords[g.state].means,
 		Owner: m.owner(g), Epoch: g.seen, Since: g.since, Cause: g.cause, Until: g.lease.until, Next: m.next(g),
+		InMaintenance: g.maintenance.On, MaintenanceEnd: g.maintenance.Until,
+	}
+	if m.now < g.failedUntil {
+		s.FailedUntil = g.failedUntil
 	}
 	if m.peer.echoes && m.silence() < m.deadTime() {
 		s.PeerState = said.State.String()
@@ -84,7 +88,7 @@ func (m *Machine) groupStatus(g *group) GroupStatus {
 	for _, r := range g.resources {
 		s.Resources = append(s.Resources, ResourceStatus{
 			Name: r.cfg.Name, State: r.state.String(), Since: r.since, Failures: len(m.recent(r)),
-			Words: r.words, Lines: slices.Clone(r.lines), Took: r.took, Degraded: r.degraded,
+			Limit: r.cfg.Limit, Forgotten: r.forgottenAt(), Words: r.words, Lines: slices.Clone(r.lines), Took: r.took, Degraded: r.degraded,
 		})
 	}
 	return s
@@ -116,6 +120,8 @@ func (m *Machine) entitledWords(g *group) string {
 // next says what would move the group, and what holds it.
 func (m *Machine) next(g *group) []string {
 	switch {
+	case g.handsOff():
+		return []string{m.maintainedWords(g)}
 	case g.state.serves():
 		return m.nextServed(g)
 	case g.state == Stopped && m.peer.is == up && m.said(g).State.owns():
@@ -150,8 +156,13 @@ func (m *Machine) nextServed(g *group) []string {
 		next = append(next, "it does not go back by itself: "+m.differWords())
 	case g.stay:
 		next = append(next, fmt.Sprintf("it does not go back to %s by itself: the operator moved it here", m.cfg.Peer))
+	case g.driven >= maxDriven:
+		next = append(next, fmt.Sprintf("it does not go back to %s by itself: it failed there again after it had gone back; when that is mended: lubdub cleanup %s",
+			m.cfg.Peer, g.cfg.Name))
 	case g.peerAble != 0 && m.failbackAt(g) > m.now:
 		next = append(next, fmt.Sprintf("it goes back to %s in %v (auto_failback on)", m.cfg.Peer, round(m.failbackAt(g).Sub(m.now))))
+	case g.peerAble != 0 && !m.inWindow(g):
+		next = append(next, fmt.Sprintf("it goes back to %s at %02d:%02d (auto_failback on, and its failback window)", m.cfg.Peer, g.cfg.Failback.From/60, g.cfg.Failback.From%60))
 	default:
 		next = append(next, fmt.Sprintf("it goes back to %s when that can run it (auto_failback on)", m.cfg.Peer))
 	}
@@ -199,6 +210,8 @@ func (m *Machine) unableWords(g *group) string {
 		return fmt.Sprintf("%s runs Heartbeat, and lubdub does not serve beside it", m.cfg.Peer)
 	case m.goes():
 		return m.goesWords()
+	case g.handsOff():
+		return fmt.Sprintf("%s is in maintenance", g.cfg.Name)
 	case g.state == Blocked:
 		return stateWords[Blocked].means
 	case !m.carrier(g):
@@ -294,6 +307,8 @@ func (m *Machine) warnings() []string {
 			w = append(w, proxiedWords(g.proxied))
 		}
 		switch {
+		case g.handsOff():
+			w = append(w, m.maintainedWords(g))
 		case m.waitsFor(g) != "":
 			w = append(w, fmt.Sprintf("%s is not taken: %s", g.cfg.Name, m.waitsFor(g)))
 		case g.state.owns() && g.drainEnd == 0 && m.orphanWords(g) != "":
@@ -324,7 +339,11 @@ func (m *Machine) sightWarnings() []string {
 func (m *Machine) sentence() string {
 	var parts []string
 	for _, g := range m.groups {
-		parts = append(parts, m.groupSentence(g))
+		part := m.groupSentence(g)
+		if g.handsOff() {
+			part += ", in maintenance"
+		}
+		parts = append(parts, part)
 	}
 	return strings.Join(append(parts, m.peerSentence(), m.linkSentence()), "; ")
 }
@@ -362,9 +381,13 @@ func (m *Machine) peerSentence() string {
 		return fmt.Sprintf("%s is in standby", m.cfg.Peer)
 	case m.standby:
 		return fmt.Sprintf("%s is in standby", m.cfg.Self)
-	case slices.ContainsFunc(m.groups, func(g *group) bool { return m.owner(g) == m.cfg.Self && m.orphanWords(g) != "" }):
+	case slices.ContainsFunc(m.groups, (*group).handsOff):
+		return "what is in maintenance is not taken over"
+	case slices.ContainsFunc(m.groups, func(g *group) bool { return !g.handsOff() && m.owner(g) == m.cfg.Self && m.orphanWords(g) != "" }):
 		return fmt.Sprintf("%s cannot take everything", m.cfg.Peer)
-	case slices.ContainsFunc(m.groups, func(g *group) bool { return m.owner(g) == m.cfg.Peer && m.unableWords(g)+m.blindWords() != "" }):
+	case slices.ContainsFunc(m.groups, func(g *group) bool {
+		return !g.handsOff() && m.owner(g) == m.cfg.Peer && m.unableWords(g)+m.blindWords() != ""
+	}):
 		return fmt.Sprintf("%s cannot take everything", m.cfg.Self)
 	}
 	return "the other node is ready to take over"

@@ -34,6 +34,7 @@ type resource struct {
 	suspect   bool // it may have failed since the running monitor action began
 	degraded  string
 	failures  []Time
+	failedAt  Time // when it last failed; 0: that is forgotten
 	words     string
 	lines     []string
 	took      time.Duration
@@ -61,6 +62,10 @@ func (m *Machine) run(g *group, r *resource, verb Action, timeout time.Duration)
 
 // advance brings the resources of a group nearer to what its state wants.
 func (m *Machine) advance(g *group) {
+	if g.handsOff() {
+		m.leaveAlone(g)
+		return
+	}
 	m.look(g)
 	m.keepWarm(g)
 	switch g.state {
@@ -70,6 +75,18 @@ func (m *Machine) advance(g *group) {
 		m.backward(g)
 	case Stopped:
 		m.clear(g)
+	}
+}
+
+// leaveAlone does for a group in maintenance what concerns its address alone.
+func (m *Machine) leaveAlone(g *group) {
+	switch g.state {
+	case Starting:
+		if m.requestLease(g) {
+			m.enter(g, Running, Event{Words: fmt.Sprintf("%s is served by %s, as far as that is known in maintenance", g.cfg.Name, m.cfg.Self)})
+		}
+	case Stopping:
+		m.revoke(g)
 	}
 }
 
@@ -109,6 +126,9 @@ func (m *Machine) forward(g *group) {
 		}
 		switch {
 		case r.state == running, r.state == unknown && g.state == Running:
+		case r.optional() && len(r.failures) > 0 && r.state != failed && m.now < r.lookAt:
+			m.at(r.lookAt) // the group goes on without it
+		case r.optional() && len(r.failures) > 0 && r.state == starting:
 		case r.state == stopped && r.action == 0 && m.now < r.lookAt:
 			m.at(r.lookAt) // it failed again and again: it rests
 			return
@@ -331,6 +351,10 @@ func (m *Machine) ended(g *group, r *resource, verb Action, in Outcome) {
 	if r.suspect {
 		r.lookAt, r.suspect = m.now, false
 	}
+	if g.handsOff() {
+		m.endedAlone(r, verb, in)
+		return
+	}
 	m.weigh(g, r, verb, in)
 	switch verb {
 	case Start:
@@ -342,6 +366,18 @@ func (m *Machine) ended(g *group, r *resource, verb Action, in Outcome) {
 	}
 }
 
+// endedAlone takes in the end of an action that was under way when maintenance began.
+func (m *Machine) endedAlone(r *resource, verb Action, in Outcome) {
+	switch {
+	case in.Result != OK:
+		r.become(unknown, m.now)
+	case verb == Stop:
+		r.become(stopped, m.now)
+	default:
+		r.become(running, m.now)
+	}
+}
+
 func (m *Machine) startEnded(g *group, r *resource, in Outcome) {
 	if in.Result == OK {
 		r.become(running, m.now)
@@ -350,78 +386,55 @@ func (m *Machine) startEnded(g *group, r *resource, in Outcome) {
 		}
 		return
 	}
-	r.note(in)
+	r.note(in, m.now)
 	r.become(failed, m.now)
 	r.unclean = true
 	r.lookAt = m.now
 	cause := m.emit(Event{Kind: "resource", Level: Alarm, Group: g.cfg.Name, Resource: r.cfg.Name, Cause: g.cause,
 		Words: fmt.Sprintf("%s of %s did not start on %s: %s", r.cfg.Name, g.cfg.Name, m.cfg.Self, in.Words), Lines: in.Lines})
-	if r.cfg.Warm {
-		m.countFailure(g, r, cause)
-	}
-	if g.state == Starting || g.state == Running {
-		m.giveUp(g, cause, fmt.Sprintf("%s did not start: %s", r.cfg.Name, in.Words))
-	}
+	m.react(Start, g, r, in, cause)
 }
 
 func (m *Machine) stopEnded(g *group, r *resource, in Outcome) {
 	if in.Result == OK || in.Result == NotRunning {
-		r.unclean = false
-		r.become(stopped, m.now)
-		r.lookAt = m.now.Add(m.pause(r))
+		m.isStopped(r)
 		return
 	}
-	r.note(in)
-	r.become(failed, m.now)
-	r.lookAt = m.now.Add(firstBackoff)
+	r.note(in, m.now)
 	cause := m.emit(Event{Kind: "resource", Level: Alarm, Group: g.cfg.Name, Resource: r.cfg.Name, Cause: g.cause,
 		Words: fmt.Sprintf("%s of %s did not stop on %s: %s", r.cfg.Name, g.cfg.Name, m.cfg.Self, in.Words), Lines: in.Lines})
-	if g.state == Starting || g.state == Running || g.state == Mute || g.state == Quiet {
-		m.enter(g, Stopping, Event{Level: Alarm, Cause: cause, Words: fmt.Sprintf("%s cannot be restarted in place", g.cfg.Name)})
-	}
-	if g.state == Stopping {
-		g.move = handover{}
-		m.enter(g, Blocked, Event{Level: Alarm, Cause: cause, Resource: r.cfg.Name, Words: fmt.Sprintf(
-			"%s is blocked on %s: %s did not stop; make sure that it is down, then: lubdub cleanup %s",
-			g.cfg.Name, m.cfg.Self, r.cfg.Name, g.cfg.Name)})
-	}
+	m.react(Stop, g, r, in, cause)
+}
+
+func (m *Machine) isStopped(r *resource) {
+	r.unclean = false
+	r.become(stopped, m.now)
+	r.lookAt = m.now.Add(m.pause(r))
 }
 
 func (m *Machine) monitorEnded(g *group, r *resource, in Outcome) {
 	first := r.state == unknown
-	if in.Result == OK {
+	switch {
+	case in.Result == OK:
 		r.become(running, m.now)
 		return
-	}
-	if first && !g.state.owns() {
+	case first && !g.state.owns():
 		m.foundDown(r, in)
 		return
-	}
-	if g.state == Mute {
-		// Its silence may be our doing: failures while mute do not count (rule K1).
-		// What does not run at all is started in its order when the group may answer again.
-		if in.Result == NotRunning {
-			r.become(failed, m.now)
-			r.lookAt = m.now
-			g.redo(r)
-		} else {
-			r.become(running, m.now)
-		}
+	case g.state == Mute:
+		m.react(Monitor, g, r, in, g.cause)
+		return
+	case r.state != running && !first || g.state == Stopping:
 		return
 	}
-	if r.state != running && !first || g.state == Stopping {
-		return
-	}
-	r.note(in)
+	r.note(in, m.now)
 	cause := m.emit(Event{Kind: "resource", Level: Warning, Group: g.cfg.Name, Resource: r.cfg.Name, Cause: g.cause,
 		Words: fmt.Sprintf("%s of %s failed on %s: %s", r.cfg.Name, g.cfg.Name, m.cfg.Self, in.Words), Lines: in.Lines})
 	r.become(failed, m.now)
 	r.lookAt = m.now
 	g.redo(r)
 	m.countFailure(g, r, cause)
-	if g.state == Running {
-		m.restart(g, r, cause)
-	}
+	m.react(Monitor, g, r, in, cause)
 }
 
 // foundDown takes in what the first look on a node that is not owner found. A
@@ -432,7 +445,7 @@ func (m *Machine) foundDown(r *resource, in Outcome) {
 		r.become(stopped, m.now)
 		return
 	}
-	r.note(in)
+	r.note(in, m.now)
 	if in.Result == Unusable {
 		r.become(stopped, m.now) // without an agent nobody started it, and its start will say so
 		return
@@ -453,69 +466,3 @@ func (g *group) redo(r *resource) {
 		after = after || s == r
 	}
 }
-
-// restart repairs a running group in place: the failed resource and those after it.
-func (m *Machine) restart(g *group, r *resource, cause uint64) {
-	g.move = handover{}
-	m.enter(g, Starting, Event{Cause: cause, Resource: r.cfg.Name,
-		Words: fmt.Sprintf("%s of %s is restarted on %s", r.cfg.Name, g.cfg.Name, m.cfg.Self)})
-}
-
-// countFailure counts a failure, and marks the group as unable to run here when there are too many.
-func (m *Machine) countFailure(g *group, r *resource, cause uint64) {
-	r.failures = append(m.recent(r), m.now)
-	if len(r.failures) < maxFailures || m.now < g.failedUntil {
-		return
-	}
-	m.fail(g, fmt.Sprintf("%s failed %d times: %s", r.cfg.Name, len(r.failures), r.words))
-	g.retryAt = m.now
-	m.emit(Event{Kind: "group", Level: Alarm, Group: g.cfg.Name, Resource: r.cfg.Name, Cause: cause, Words: fmt.Sprintf(
-		"%s failed %d times within %v on %s: %s should run on %s", r.cfg.Name, len(r.failures), failureWindow, m.cfg.Self, g.cfg.Name, m.cfg.Peer)})
-}
-
-// recent are the failures that still count.
-func (m *Machine) recent(r *resource) []Time {
-	var kept []Time
-	for _, at := range r.failures {
-		if m.now.Sub(at) < failureWindow {
-			kept = append(kept, at)
-		}
-	}
-	return kept
-}
-
-// giveUp stops a group that does not start here. The other node tries at once;
-// if it cannot, this one tries again after a back-off.
-func (m *Machine) giveUp(g *group, cause uint64, why string) {
-	g.failures++
-	m.fail(g, why)
-	g.retryAt = m.now.Add(m.backoff(g.failures - 1))
-	g.move = handover{to: m.cfg.Peer}
-	m.enter(g, Stopping, Event{Level: Alarm, Cause: cause, Words: fmt.Sprintf("%s cannot run on %s now and is stopped", g.cfg.Name, m.cfg.Self)})
-}
-
-// fail marks the group as unable to run here, for as long as failures count.
-func (m *Machine) fail(g *group, why string) {
-	g.failedUntil, g.failedWhy = m.now.Add(failureWindow), why
-}
-
-// firstBackoff and maxBackoff bound the wait between two attempts at what failed on both nodes.
-const (
-	firstBackoff = 10 * time.Second
-	maxBackoff   = 5 * time.Minute
-)
-
-func (m *Machine) backoff(n int) time.Duration {
-	return min(firstBackoff<<min(n, 10), maxBackoff)
-}
-
-// pause is how long a resource rests before it is started again in place: not
-// at all, until it failed so often that the group should have moved.
-func (m *Machine) pause(r *resource) time.Duration {
-	if n := len(m.recent(r)); n >= maxFailures {
-		return m.backoff(n - maxFailures)
-	}
-	return 0
-}
-
-func (r *resource) note(in Outcome) { r.words, r.lines = in.Words, in.Lines }

@@ -78,7 +78,7 @@ func (m *Machine) compose() Beat {
 		b.Groups = append(b.Groups, GroupBeat{
 			Name: g.cfg.Name, State: g.state, Epoch: m.saidEpoch(g), Able: m.able(g), Soon: m.soon(g),
 			Claim: g.claim, Offer: g.offer, Intent: g.intent, Want: g.wantUntil != 0,
-			Keep: g.offer && g.move.ordered,
+			Keep: g.offer && g.move.ordered, Failed: m.now < g.failedUntil, Maintenance: g.maintenance,
 		})
 	}
 	m.draft = b
@@ -104,7 +104,7 @@ func sameContent(a, b Beat) bool {
 func (m *Machine) remember() Saved {
 	s := Saved{Incarnation: m.incarnation, Standby: m.standby, PeerMACs: m.peer.macs, PeerLife: m.peer.beat.Incarnation, Groups: map[string]SavedGroup{}}
 	for _, g := range m.groups {
-		s.Groups[g.cfg.Name] = SavedGroup{Epoch: g.seen, Owner: g.state.owns()}
+		s.Groups[g.cfg.Name] = m.savedGroup(g)
 	}
 	return s
 }
@@ -113,7 +113,7 @@ func (m *Machine) remember() Saved {
 func (m *Machine) remembers() bool {
 	s := &m.saved
 	for _, g := range m.groups {
-		if s.Groups[g.cfg.Name] != (SavedGroup{Epoch: g.seen, Owner: g.state.owns()}) {
+		if s.Groups[g.cfg.Name] != m.savedGroup(g) {
 			return false
 		}
 	}

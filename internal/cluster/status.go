@@ -75,16 +75,23 @@ type GroupStatus struct {
 	PeerState string   // what the peer's last heartbeat says
 	Next      []string // what would move it, and what holds it: a sentence each
 	Resources []ResourceStatus
+	// InMaintenance says that it is left alone, until MaintenanceEnd: 0 until the operator ends it.
+	InMaintenance  bool `json:",omitempty"`
+	MaintenanceEnd Time `json:",omitempty"`
+	// FailedUntil is until when this node does not run it because it failed here; 0: it may.
+	FailedUntil Time `json:",omitempty"`
 }
 
 // ResourceStatus is one member of a group, on this node.
 type ResourceStatus struct {
-	Name     string
-	State    string // unknown, stopped, starting, running, stopping, failed
-	Since    Time
-	Failures int      // in the window that counts
-	Words    string   // of the last failure
-	Lines    []string // what its agent printed then
-	Took     time.Duration
-	Degraded string `json:",omitempty"` // it runs, but not as it should: why
+	Name      string
+	State     string // unknown, stopped, starting, running, stopping, failed
+	Since     Time
+	Failures  int      // in the window that counts
+	Limit     int      // so many of them move the group; 0: none ever does
+	Forgotten Time     `json:",omitempty"` // when the last of them is forgotten
+	Words     string   // of the last failure
+	Lines     []string // what its agent printed then
+	Took      time.Duration
+	Degraded  string `json:",omitempty"` // it runs, but not as it should: why
 }

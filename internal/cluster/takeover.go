@@ -284,7 +284,7 @@ func (m *Machine) noteDeaf(g *group, err string) {
 	if m.now.Sub(p.deafSince) < m.deadTime() || m.now < g.failedUntil {
 		return
 	}
-	m.fail(g, "the network cannot be asked for its address: "+err)
+	m.fail(g, UsualWindow, "the network cannot be asked for its address: "+err)
 	m.emit(Event{Kind: "group", Level: Alarm, Group: g.cfg.Name, Cause: g.cause, Rule: "S4", Words: fmt.Sprintf(
 		"%s cannot run on %s: %s", g.cfg.Name, m.cfg.Self, g.failedWhy)})
 }
@@ -370,6 +370,12 @@ func (m *Machine) reason(g *group, rule string) uint64 {
 // takeOffer takes what the peer has given up for us.
 func (m *Machine) takeOffer(g *group, said GroupBeat) {
 	g.stay = said.Keep && !m.preferred(g)
+	if said.Failed && !m.preferred(g) {
+		if m.now.Sub(g.drivenAt) >= drivenMemory {
+			g.driven = 0
+		}
+		g.driven, g.drivenAt = g.driven+1, m.now
+	}
 	g.probe.voidAt = 0
 	g.drains = said.State == Quiet && g.state == Stopped
 	m.take(g, "M1", fmt.Sprintf("%s hands it over", m.cfg.Peer))

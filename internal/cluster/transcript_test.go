@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,8 +83,8 @@ func tutorial() Config {
 		WarnTime: time.Second, DeadTime: 2 * time.Second, InitDead: 10 * time.Second,
 		Groups: []Group{{Name: "web", Preferred: "alpha", Resources: []Resource{
 			{Name: "192.0.2.100", Class: classAddress, Type: "IPaddr", Interface: "eth0", Timeouts: times,
-				Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}, Interval: 10 * time.Second},
-			{Name: "apache", Type: "apache", Args: []string{"/etc/apache2/apache2.conf"}, Timeouts: times, Interval: 10 * time.Second},
+				Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}, Interval: 10 * time.Second, Limit: UsualLimit, Window: UsualWindow},
+			{Name: "apache", Type: "apache", Args: []string{"/etc/apache2/apache2.conf"}, Timeouts: times, Interval: 10 * time.Second, Limit: UsualLimit, Window: UsualWindow},
 		}}},
 	}
 }
@@ -102,6 +103,20 @@ func configure(t *testing.T, cfg *Config, words []string) {
 			cfg.StrictStart = true
 		case "keep":
 			cfg.KeepIsolated = true
+		case "stay":
+			cfg.Groups[0].Resources[1].OnStart = StartStay
+		case "ignore-start":
+			cfg.Groups[0].Resources[1].OnStart = StartIgnore
+		case "ignore-stop":
+			cfg.Groups[0].Resources[1].OnStop = StopIgnore
+		case "never":
+			cfg.Groups[0].Resources[1].Limit = 0
+		case "two-to-four":
+			cfg.Groups[0].Failback = Failback{Delay: time.Minute, From: 2 * 60, To: 4 * 60}
+		case "mail":
+			last := cfg.Groups[0].Resources[1]
+			last.Name, last.Type, last.Args = "mail", "mail", nil
+			cfg.Groups[0].Resources = append(cfg.Groups[0].Resources, last)
 		case "fencing":
 			cfg.Fencing, cfg.FenceDelay = true, 5*time.Second
 		case "watchdog":
@@ -112,6 +127,15 @@ func configure(t *testing.T, cfg *Config, words []string) {
 			t.Fatalf("config %q is unknown", w)
 		}
 	}
+}
+
+func duration(t *testing.T, text string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func command(t *testing.T, p *pair, w []string) {
@@ -163,7 +187,32 @@ func command(t *testing.T, p *pair, w []string) {
 	case "move":
 		order(Command{Verb: Move, Group: "web"})
 	case "cleanup":
-		order(Command{Verb: Cleanup})
+		order(Command{Verb: Cleanup, Resource: strings.Join(w[2:], "")})
+	case "restart":
+		order(Command{Verb: Restart, Resource: w[2]})
+	case "maintenance":
+		c := Command{Verb: Verb("maintenance " + w[2])}
+		if len(w) > 3 {
+			c.For = duration(t, w[3])
+		}
+		order(c)
+	case "clock":
+		at, err := time.Parse("15:04", w[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.step(p.nodes[w[1]], TimeOfDay{at.Hour()*60 + at.Minute()})
+	case "crash-loop": // RESOURCE INTERVAL TIMES: it dies wherever it runs
+		n, err := strconv.Atoi(w[3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			p.pass(duration(t, w[2]))
+			for _, s := range p.nodes {
+				delete(s.runs, "web/"+w[1])
+			}
+		}
 	case "leave":
 		order(Command{Verb: Leave})
 	case "status":
@@ -171,6 +220,11 @@ func command(t *testing.T, p *pair, w []string) {
 		st := s.m.Status()
 		fmt.Fprintf(&p.log, "%s\n", st.Sentence)
 		for _, g := range st.Groups {
+			for _, r := range g.Resources {
+				if r.Failures > 0 || r.Words != "" {
+					fmt.Fprintf(&p.log, "  %s: failed %d of %d times, forgotten in %v\n", r.Name, r.Failures, r.Limit, round(r.Forgotten.Sub(s.m.now)))
+				}
+			}
 			fmt.Fprintf(&p.log, "  %s: %s; %s; next: %s\n", g.Name, g.Words, g.Entitled, strings.Join(g.Next, " | "))
 		}
 		for _, w := range st.Warnings {
@@ -180,11 +234,7 @@ func command(t *testing.T, p *pair, w []string) {
 			fmt.Fprintf(&p.log, "  fencing: %s\n", f)
 		}
 	case "pass":
-		d, err := time.ParseDuration(w[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.pass(d)
+		p.pass(duration(t, w[1]))
 	default:
 		t.Fatalf("command %q is unknown", w[0])
 	}

@@ -110,6 +110,7 @@ func (s *schedule) order(since time.Duration) {
 		}
 		s.asked[i]++
 		w.command(n, cluster.Command{Verb: cluster.Online})
+		w.command(n, cluster.Command{Verb: cluster.MaintenanceOff})
 		for _, g := range w.setup.Groups {
 			w.command(n, cluster.Command{Verb: cluster.Cleanup, Group: g.Name})
 		}

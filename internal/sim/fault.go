@@ -61,6 +61,8 @@ func alphabet() []fault {
 		{name: "disk full", strike: (*schedule).diskFull},
 		{name: "stranger", strike: (*schedule).stranger},
 		{name: "operator", peaceful: true, strike: (*schedule).operator},
+		{name: "operator restarts", peaceful: true, strike: (*schedule).restarts},
+		{name: "maintenance", strike: (*schedule).maintenance},
 		{name: "operator again", peaceful: true, pair: [2]string{"operator"}},
 		{name: "ambush", strike: (*schedule).ambush},
 		{name: "ambush after an order", pair: [2]string{"operator", "ambush"}},
@@ -419,6 +421,38 @@ func (s *schedule) operator(d *dice) func() {
 		return s.orders(n, cluster.Command{Verb: cluster.Move, Group: s.groupName(d), Dry: d.flag("dry", 4)})
 	}
 	return s.orders(n, cluster.Command{Verb: cluster.Move, Group: s.groupName(d), Node: d.nodeAs("to").name})
+}
+
+// restarts is the operator who restarts a resource, or forgets its failures.
+func (s *schedule) restarts(d *dice) func() {
+	n := d.node()
+	g, r, found := d.resource(false)
+	verb := []cluster.Verb{cluster.Restart, cluster.Cleanup}[d.pick("order", "restart", "cleanup")]
+	if !found {
+		return nil
+	}
+	group := s.w.setup.Groups[g]
+	return s.orders(n, cluster.Command{Verb: verb, Resource: group.Name + "/" + group.Resources[r].Name, Dry: d.flag("dry", 8)})
+}
+
+// maintenance lets the operator leave a group alone, or all of them, and end that
+// on either node; or it ends by itself.
+func (s *schedule) maintenance(d *dice) func() {
+	n, ends := d.node(), d.nodeAs("ends")
+	c := cluster.Command{Verb: cluster.MaintenanceOn}
+	if !d.flag("all", 3) {
+		c.Group = s.groupName(d)
+	}
+	span := d.span() * 3
+	if d.flag("by-itself", 3) {
+		c.For = time.Second + span
+	}
+	return func() {
+		s.w.command(n, c)
+		if c.For == 0 {
+			s.later(span, func() { s.w.command(ends, cluster.Command{Verb: cluster.MaintenanceOff, Group: c.Group}) })
+		}
+	}
 }
 
 func (s *schedule) groupName(d *dice) string { return s.w.setup.Groups[d.group()].Name }

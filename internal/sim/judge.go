@@ -46,6 +46,7 @@ type record struct {
 	told     []uint64      // by group: the highest epoch that it knows of
 	unarmed  time.Duration // since when it serves without a watchdog; never: it does not
 	epoch    []uint64      // by group: what it last served with
+	cared    []bool        // by group: it says that it leaves it alone
 	firm     []string      // by group: the rule by which what it is told is no reason to give it up
 }
 
@@ -82,6 +83,7 @@ func (j *judge) open(w *World) {
 			r.known[g] = make([]verdict, len(w.setup.Groups[g].Resources))
 		}
 		r.commands = map[uint64]cluster.Verb{}
+		r.cared = make([]bool, n)
 		r.told, r.unarmed = make([]uint64, n), never
 		r.epoch, r.firm = make([]uint64, n), make([]string, n)
 	}

@@ -18,7 +18,7 @@ func (j *judge) started(d *daemon, saved cluster.Saved) {
 	for g := range r.known {
 		clear(r.known[g])
 		r.silent[g], r.granted[g], r.state[g] = promise{}, 0, cluster.Stopped
-		r.epoch[g], r.firm[g] = 0, ""
+		r.epoch[g], r.firm[g], r.cared[g] = 0, "", false
 	}
 	r.adopted = saved.SameBoot
 	j.newWarrant(d, saved)
@@ -58,6 +58,7 @@ func (j *judge) sent(d *daemon, b cluster.Beat) {
 		if silent && n.answering(g) {
 			w.fail("K3", "%s says that %s is silent here (%v), and its kernel answers", n.name, said.Name, said.State)
 		}
+		j.left(n, g, said)
 		r.silent[g], r.state[g] = promise{silent, n.lives, r.granted[g]}, said.State
 	}
 	j.armed(d, b)
@@ -68,6 +69,27 @@ func (j *judge) sent(d *daemon, b cluster.Beat) {
 	perSecond := int(time.Second/w.setup.Keepalive) + 1
 	if r.beats > maxBeatsPerKeepalive*perSecond+maxBeatBurst {
 		w.fail("storm", "%s sent %d beats within a second", n.name, r.beats)
+	}
+}
+
+// left judges what is said of a group in maintenance: nobody takes it.
+func (j *judge) left(n *node, g int, said cluster.GroupBeat) {
+	r := &j.nodes[n.id]
+	if r.cared[g] && said.Maintenance.On && r.state[g] == cluster.Stopped && (said.State == cluster.Starting || said.State == cluster.Running) {
+		j.w.fail("maintenance", "%s takes %s in maintenance", n.name, said.Name)
+	}
+	r.cared[g] = said.Maintenance.On
+}
+
+// untouched judges an action on a group that was in maintenance when its node last spoke.
+func (j *judge) untouched(d *daemon, o cluster.Run, g int) {
+	if !j.nodes[d.n.id].cared[g] {
+		return
+	}
+	for _, group := range d.core.Status().Groups {
+		if group.Name == o.Group && group.InMaintenance {
+			j.w.fail("maintenance", "%s: %s of %s in maintenance", d.n.name, o.Action, o.Resource)
+		}
 	}
 }
 
@@ -87,6 +109,7 @@ func (j *judge) ran(d *daemon, o cluster.Run, g, r int) {
 		w.fail("I4", "%s: action %d comes after %d", n.name, o.ID, j.nodes[n.id].actions)
 	}
 	j.nodes[n.id].actions = o.ID
+	j.untouched(d, o, g)
 	for _, a := range d.actions {
 		if a.g == g && a.r == r {
 			w.fail("I4", "%s: %s of %s while its %s runs", n.name, o.Action, o.Resource, a.run.Action)
@@ -113,6 +136,9 @@ func (j *judge) starts(n *node, g, r int) {
 		w.fail("standby", "%s starts %s in standby", n.name, resources[r].Name)
 	}
 	for k := range r {
+		if w.setup.Ignore && !isAddress(resources[k]) && !resources[k].Warm {
+			continue // the group goes on without it
+		}
 		if known[k] != saidRunning && !(known[k] == unsaid && j.nodes[n.id].adopted) {
 			w.fail("I4", "%s starts %s before %s runs", n.name, resources[r].Name, resources[k].Name)
 		}
@@ -199,7 +225,7 @@ func (w *World) command(n *node, c cluster.Command) {
 	if c.Dry {
 		w.judge.nodes[n.id].commands[c.ID] = "dry"
 	}
-	w.note("%s operator: %s %s %s", n.name, c.Verb, c.Group, c.Node)
+	w.note("%s operator: %s %s%s %s", n.name, c.Verb, c.Group, c.Resource, c.Node)
 	switch c.Verb {
 	case cluster.Online:
 		n.standby = false

@@ -3,6 +3,7 @@ package sim
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"lubdub/internal/cluster"
@@ -56,6 +57,9 @@ type Setup struct {
 	Fencing   bool          // each node has a fence device
 	NoLease   bool          // the kernels have no nftables: life-times in whole seconds
 	Watchdog  time.Duration // the time-out that the devices have; zero: there are none
+	Limit     int           // failures that move a group; 0: the usual number; negative: none do
+	Stay      bool          // what does not start is tried again where it is (on-failure start=stay)
+	Ignore    bool          // a group goes on without what does not start (on-failure start=ignore)
 }
 
 // Tutorial is the cluster of the tutorial at the recommended times: a shared
@@ -134,9 +138,35 @@ func (s Setup) config(self, peer string) cluster.Config {
 		Fencing:      s.Fencing,
 		FenceDelay:   s.fenceDelay(),
 		Watchdog:     s.Watchdog,
-		Groups:       s.Groups,
+		Groups:       s.reacting(),
 		Digests:      []cluster.Digest{{File: "haresources", Sum: "5eed"}},
 	}
+}
+
+// reacting are the groups with what is done when something fails.
+func (s Setup) reacting() []cluster.Group {
+	groups := slices.Clone(s.Groups)
+	for g := range groups {
+		groups[g].Resources = slices.Clone(groups[g].Resources)
+		for i := range groups[g].Resources {
+			r := &groups[g].Resources[i]
+			r.Limit, r.Window = cluster.UsualLimit, cluster.UsualWindow
+			switch {
+			case s.Limit < 0:
+				r.Limit = 0
+			case s.Limit > 0:
+				r.Limit = s.Limit
+			}
+			switch {
+			case isAddress(*r) || r.Warm:
+			case s.Stay:
+				r.OnStart = cluster.StartStay
+			case s.Ignore:
+				r.OnStart = cluster.StartIgnore
+			}
+		}
+	}
+	return groups
 }
 
 func group(name, preferred string, resources ...cluster.Resource) cluster.Group {
@@ -180,6 +210,9 @@ func (s *Setup) drawGuards(r *rand.Rand) {
 		s.Gateway = s.Gateway || s.Far
 	}
 	s.Fencing = r.IntN(4) == 0
+	s.Limit = []int{0, 0, 0, 0, 1, 2, 5, -1}[r.IntN(8)]
+	s.Stay = r.IntN(6) == 0
+	s.Ignore = !s.Stay && r.IntN(6) == 0
 	s.Take = r.IntN(12) == 0
 	// Below three seconds this is level L0: nothing is promised.
 	s.NoLease = r.IntN(5) == 0 && s.DeadTime >= 3*time.Second

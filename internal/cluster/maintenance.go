@@ -1,0 +1,185 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+)
+
+// Maintenance is the operator's word that a group is to be left alone. Both nodes
+// hold it; the higher version counts.
+type Maintenance struct {
+	Version uint64 // even numbers are given by the node whose name comes first, odd ones by the other
+	On      bool
+	Until   Time // in a heartbeat: on the sender's boot clock, in whole seconds; 0: no end
+}
+
+// handsOff says that the group is in maintenance: no action is run on its resources,
+// and it is neither taken nor moved. Its address is served as the rules say.
+func (g *group) handsOff() bool { return g.maintenance.On }
+
+// heed takes in what the peer says about maintenance, and ends what is over.
+func (m *Machine) heed(g *group) {
+	for _, b := range m.peer.beat.Groups {
+		if b.Name != g.cfg.Name || b.Maintenance.Version <= g.maintenance.Version {
+			continue
+		}
+		said := b.Maintenance
+		if said.Until != 0 {
+			said.Until = m.now.Add(said.Until.Sub(m.peer.beat.Sent))
+		}
+		m.maintain(g, said, fmt.Sprintf("by the operator's order on %s", m.cfg.Peer))
+	}
+	if until := g.maintenance.Until; g.maintenance.On && until != 0 {
+		m.at(until)
+		if m.now >= until {
+			over := g.maintenance
+			over.On = false
+			m.maintain(g, over, "its time is over")
+		}
+	}
+}
+
+// maintain begins, changes or ends the maintenance of a group.
+func (m *Machine) maintain(g *group, to Maintenance, why string) {
+	was := g.maintenance
+	g.maintenance = to
+	m.changed = true
+	switch {
+	case to.On:
+		g.cause = m.emit(Event{Kind: "maintenance", Level: Warning, Group: g.cfg.Name, Words: fmt.Sprintf(
+			"%s is in maintenance%s (%s): nothing of it is started, stopped, watched or moved", g.cfg.Name, m.untilWords(to), why)})
+	case was.On:
+		g.cause = m.emit(Event{Kind: "maintenance", Group: g.cfg.Name, Words: fmt.Sprintf(
+			"%s is no longer in maintenance (%s): its resources are looked at", g.cfg.Name, why)})
+		m.lookAnew(g)
+	}
+}
+
+// lookAnew forgets what was known of the resources: somebody worked on them.
+func (m *Machine) lookAnew(g *group) {
+	for _, r := range g.resources {
+		r.unclean, r.lookAt = false, m.now
+		if r.action == 0 {
+			r.become(unknown, m.now)
+		}
+	}
+}
+
+func (m *Machine) untilWords(to Maintenance) string {
+	if to.Until == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" for %v", round(to.Until.Sub(m.now)))
+}
+
+// maintainedWords say what maintenance means for a group, and how it ends.
+func (m *Machine) maintainedWords(g *group) string {
+	return fmt.Sprintf("%s is in maintenance%s: nothing of it is started, stopped, watched or moved, and nobody takes it when its node fails; to end that: lubdub maintenance off %s",
+		g.cfg.Name, m.untilWords(g.maintenance), g.cfg.Name)
+}
+
+// nextVersion is above all that is known, and can be given by this node alone.
+func (m *Machine) nextVersion(g *group) uint64 {
+	side := uint64(0)
+	if m.cfg.Self > m.cfg.Peer {
+		side = 1
+	}
+	v := g.maintenance.Version + 1
+	if v%2 != side {
+		v++
+	}
+	return v
+}
+
+// maxMaintenance bounds what may have an end: who forgets it longer than that wants none.
+const maxMaintenance = 30 * 24 * time.Hour
+
+// orderMaintenance begins or ends the maintenance of one group, or of all.
+func (m *Machine) orderMaintenance(in Command) (string, bool) {
+	groups, words := m.named(in.Group)
+	if words != "" {
+		return words, false
+	}
+	on := in.Verb == MaintenanceOn
+	to := Maintenance{On: on}
+	if on && in.For != 0 {
+		if in.For < time.Second || in.For > maxMaintenance {
+			return fmt.Sprintf("refused: maintenance may last from 1s to %v; without an end it lasts until: lubdub maintenance off", maxMaintenance), false
+		}
+		to.Until = (m.now.Add(in.For) + Time(time.Second) - 1) / Time(time.Second) * Time(time.Second)
+	}
+	if on {
+		for _, g := range groups {
+			if why := m.unsettled(g); why != "" {
+				return fmt.Sprintf("refused: %s; try again when it has come to rest", why), false
+			}
+		}
+	}
+	if in.Dry {
+		return m.maintenanceWords(groups, to, "would be"), true
+	}
+	for _, g := range groups {
+		if on || g.maintenance.On {
+			to.Version = m.nextVersion(g)
+			m.maintain(g, to, "by the operator's order")
+		}
+	}
+	return m.maintenanceWords(groups, to, map[bool]string{true: "is now", false: "is no longer"}[on]), true
+}
+
+func (m *Machine) maintenanceWords(groups []*group, to Maintenance, verb string) string {
+	names := ""
+	for i, g := range groups {
+		if i > 0 {
+			names += ", "
+		}
+		names += g.cfg.Name
+	}
+	if !to.On {
+		if verb == "would be" {
+			verb = "would no longer be"
+		}
+		return fmt.Sprintf("%s %s in maintenance", names, verb)
+	}
+	return fmt.Sprintf("%s %s in maintenance%s, on both nodes", names, verb, m.untilWords(to))
+}
+
+// unsettled says why a group cannot be left alone at this moment; empty: it can.
+func (m *Machine) unsettled(g *group) string {
+	switch g.state {
+	case Starting, Stopping, Quiet:
+		return fmt.Sprintf("%s is %s on %s", g.cfg.Name, g.state, m.cfg.Self)
+	}
+	if said := m.said(g); said.State == Starting || said.State == Stopping || said.State == Quiet {
+		return fmt.Sprintf("%s is %s on %s", g.cfg.Name, said.State, m.cfg.Peer)
+	}
+	for _, r := range g.resources {
+		if r.state == starting || r.state == stopping {
+			return fmt.Sprintf("%s of %s is %s", r.cfg.Name, g.cfg.Name, r.state)
+		}
+	}
+	return ""
+}
+
+// saved is what must outlive the daemon of the group.
+func (m *Machine) savedGroup(g *group) SavedGroup {
+	s := SavedGroup{Epoch: g.seen, Owner: g.state.owns(), Maintenance: g.maintenance.Version, InMaintenance: g.maintenance.On}
+	if g.maintenance.On && g.maintenance.Until != 0 {
+		s.MaintenanceEnd = m.clock + uint64(g.maintenance.Until.Sub(m.born)/time.Second)
+	}
+	return s
+}
+
+// resume takes up the maintenance that an earlier life knew of. Time that passed
+// since counts, also that of a machine that was off.
+func (g *group) resume(was SavedGroup, clock uint64, now Time) {
+	g.maintenance = Maintenance{Version: was.Maintenance, On: was.InMaintenance}
+	if !was.InMaintenance || was.MaintenanceEnd == 0 {
+		return
+	}
+	left := time.Duration(0)
+	if was.MaintenanceEnd > clock {
+		left = min(time.Duration(was.MaintenanceEnd-clock)*time.Second, maxMaintenance)
+	}
+	g.maintenance.Until = (now.Add(left) + Time(time.Second) - 1) / Time(time.Second) * Time(time.Second)
+}

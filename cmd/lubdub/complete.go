@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,6 +49,36 @@ func (w world) completeGroups(runtime *string) completer {
 			return nil
 		}
 		return groupNames(s)
+	})
+}
+
+func resourceNames(s api.Status) []string {
+	var out []string
+	for _, g := range s.Groups {
+		for _, r := range g.Resources {
+			if !slices.Contains(out, r.Name) {
+				out = append(out, r.Name)
+			}
+		}
+	}
+	return out
+}
+
+func (w world) completeResources(runtime *string) completer {
+	return w.names(runtime, func(s api.Status, place int) []string {
+		if place > 0 {
+			return nil
+		}
+		return resourceNames(s)
+	})
+}
+
+func (w world) completeGroupsAndResources(runtime *string) completer {
+	return w.names(runtime, func(s api.Status, place int) []string {
+		if place > 0 {
+			return nil
+		}
+		return append(groupNames(s), resourceNames(s)...)
 	})
 }
 

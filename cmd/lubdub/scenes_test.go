@@ -200,7 +200,7 @@ func httpdBroken() scene {
 	g.State, g.Words, g.Owner, g.PeerState, g.Cause, g.Entitled, g.Since = "stopped", "it does not run here", "beta", "running", 11, "", bootAgo(11*time.Second)
 	g.Next = []string{"if beta fails nobody takes it: apache failed: " + words + " (counts for another 9m48s; to forget it: lubdub cleanup web)"}
 	g.Resources = []cluster.ResourceStatus{{Name: "192.0.2.100", State: "stopped", Since: bootAgo(11 * time.Second)},
-		{Name: "apache", State: "stopped", Since: bootAgo(11 * time.Second), Failures: 1, Words: words, Lines: said, Took: 240 * time.Millisecond}}
+		{Name: "apache", State: "stopped", Since: bootAgo(11 * time.Second), Failures: 1, Limit: 3, Words: words, Lines: said, Took: 240 * time.Millisecond}}
 	s.Groups = []cluster.GroupStatus{g}
 	s.Warnings = []string{"apache of web failed: " + words}
 	t := 12 * time.Second
@@ -243,7 +243,7 @@ func blocked() scene {
 	g := s.Groups[0]
 	g.State, g.Words, g.Owner, g.Entitled, g.Cause = "blocked", "a resource did not stop: nothing is done with it until you look; then: lubdub cleanup", "", "", 5
 	g.Resources = []cluster.ResourceStatus{{Name: "192.0.2.100", State: "running", Since: bootAgo(74 * time.Minute)},
-		{Name: "apache", State: "failed", Since: bootAgo(time.Second), Failures: 1, Words: "stop: ended after 1m0s: it did not answer"}}
+		{Name: "apache", State: "failed", Since: bootAgo(time.Second), Failures: 1, Limit: 3, Words: "stop: ended after 1m0s: it did not answer"}}
 	g.Next = nil
 	c.after.Groups = []cluster.GroupStatus{g}
 	c.after.Sentence = s.Sentence

@@ -186,6 +186,23 @@ func (p paint) group(out *strings.Builder, s api.Status, g cluster.GroupStatus) 
 	}
 }
 
+// limitWords say how many failures move the group.
+func limitWords(r cluster.ResourceStatus) string {
+	if r.Limit == 0 {
+		return ", none moves the group"
+	}
+	return fmt.Sprintf(" (%d move the group)", r.Limit)
+}
+
+// clockTime is a moment of the boot clock on the wall clock.
+func clockTime(s api.Status, at cluster.Time) string {
+	t, layout := s.At.Add(at.Sub(s.Boot)).Local(), time.TimeOnly
+	if t.Format(time.DateOnly) != s.At.Local().Format(time.DateOnly) {
+		layout = time.DateTime
+	}
+	return t.Format(layout)
+}
+
 func preferredMark(node string, g cluster.GroupStatus) string {
 	if node == g.Preferred {
 		return node + " (preferred)"
@@ -210,10 +227,13 @@ func resourceWords(s api.Status, r cluster.ResourceStatus) string {
 		parts = append(parts, "its last action took "+age(r.Took))
 	}
 	if r.Failures > 0 {
-		parts = append(parts, number(r.Failures, "failure"))
+		parts = append(parts, number(r.Failures, "failure")+limitWords(r))
 	}
 	if r.Words != "" {
 		parts = append(parts, "last failure: "+r.Words)
+	}
+	if r.Forgotten > s.Boot {
+		parts = append(parts, "forgotten at "+clockTime(s, r.Forgotten))
 	}
 	return strings.Join(parts, "; ")
 }

@@ -38,8 +38,11 @@ type Order struct {
 	Verb  cluster.Verb
 	Group string `json:",omitempty"`
 	Node  string `json:",omitempty"`
-	Force bool   `json:",omitempty"`
-	Dry   bool   `json:",omitempty"` // say what would happen, do nothing
+	// Resource is what to restart: its name, or GROUP/NAME.
+	Resource string        `json:",omitempty"`
+	For      time.Duration `json:",omitempty"` // how long maintenance lasts, ns; 0: until it is ended
+	Force    bool          `json:",omitempty"`
+	Dry      bool          `json:",omitempty"` // say what would happen, do nothing
 }
 
 // Answer is what became of an Order.

@@ -196,6 +196,14 @@ func (m *Machine) absorb(in Input) {
 		m.absorbSighted(in)
 	case Pinged:
 		m.absorbPinged(in)
+	default:
+		m.absorbOwn(in)
+	}
+}
+
+// absorbOwn turns an input of this node's own into facts.
+func (m *Machine) absorbOwn(in Input) {
+	switch in := in.(type) {
 	case Fenced:
 		m.absorbFenced(in)
 	case FenceTested:

@@ -99,9 +99,15 @@ func (g *group) behind(r *resource) string {
 	return " (and behind it " + strings.Join(names, ", ") + ")"
 }
 
-// cleanup forgets failures: of a resource, of a group, or all of them. A blocked
-// group is stopped once more.
+// cleanup forgets failures: of a resource, of a group, or all of them; a name that is no
+// group's may be a resource's. A blocked group is stopped once more.
 func (m *Machine) cleanup(in Command) (string, bool) {
+	if in.Group != "" && m.group(in.Group) == nil {
+		if _, _, words := m.resourceNamed(in.Group); words != "" {
+			return fmt.Sprintf("there is no group %q (the groups are: %s), and %s", in.Group, m.groupNames(), words), false
+		}
+		in.Resource = in.Group
+	}
 	if in.Resource != "" {
 		g, r, words := m.resourceNamed(in.Resource)
 		if words != "" {

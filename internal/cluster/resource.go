@@ -121,21 +121,7 @@ func (m *Machine) forward(g *group) {
 		return
 	}
 	for i, r := range g.resources {
-		if !r.cfg.isAddress() && !m.requestLease(g) {
-			return
-		}
-		switch {
-		case r.state == running, r.state == unknown && g.state == Running:
-		case r.optional() && len(r.failures) > 0 && r.state != failed && m.now < r.lookAt:
-			m.at(r.lookAt) // the group goes on without it
-		case r.optional() && len(r.failures) > 0 && r.state == starting:
-		case r.state == stopped && r.action == 0 && m.now < r.lookAt:
-			m.at(r.lookAt) // it failed again and again: it rests
-			return
-		case r.state == stopped && r.action == 0:
-			m.run(g, r, Start, r.cfg.Timeouts.Start)
-			return
-		default:
+		if !r.cfg.isAddress() && !m.requestLease(g) || !m.brought(g, r) {
 			return
 		}
 		if i == len(g.resources)-1 && !m.requestLease(g) {
@@ -146,6 +132,22 @@ func (m *Machine) forward(g *group) {
 		g.failures = 0
 		m.enter(g, Running, Event{Words: fmt.Sprintf("%s is served by %s", g.cfg.Name, m.cfg.Self)})
 	}
+}
+
+// brought says that what stands behind the resource may be started; else it starts it, or waits.
+func (m *Machine) brought(g *group, r *resource) bool {
+	tried := r.optional() && len(r.failures) > 0 // then the group goes on without it
+	switch {
+	case r.state == running, r.state == unknown && g.state == Running, r.state == starting && tried:
+		return true
+	case r.state != stopped || r.action != 0:
+		return false
+	case m.now < r.lookAt: // it failed again and again: it rests
+		m.at(r.lookAt)
+		return tried
+	}
+	m.run(g, r, Start, r.cfg.Timeouts.Start)
+	return tried
 }
 
 // requestLease asks for the lease of a group that is being started, once, and

@@ -7,14 +7,19 @@ import (
 	"testing"
 )
 
-const (
-	protocolPage = "../../docs/protocol.md"
-	tableBegin   = "<!-- states: written by go test ./internal/cluster -run States -rewrite -->\n"
-	tableEnd     = "<!-- end of states -->"
-)
+const protocolPage = "../../docs/protocol.md"
 
-// TestStatesInTheDocs holds the page of rules to the table in the code.
-func TestStatesInTheDocs(t *testing.T) {
+// TestStatesInTheDocs and TestReactionsInTheDocs hold the page of rules to the tables in the code.
+func TestStatesInTheDocs(t *testing.T) { tableInTheDocs(t, "states", "States", statesPage()) }
+
+func TestReactionsInTheDocs(t *testing.T) {
+	tableInTheDocs(t, "reactions", "Reactions", reactionsPage())
+}
+
+func tableInTheDocs(t *testing.T, name, run, want string) {
+	t.Helper()
+	tableBegin := fmt.Sprintf("<!-- %s: written by go test ./internal/cluster -run %s -rewrite -->\n", name, run)
+	tableEnd := fmt.Sprintf("<!-- end of %s -->", name)
 	page, err := os.ReadFile(protocolPage)
 	if err != nil {
 		t.Fatal(err)
@@ -22,9 +27,8 @@ func TestStatesInTheDocs(t *testing.T) {
 	head, rest, ok := strings.Cut(string(page), tableBegin)
 	old, tail, closed := strings.Cut(rest, tableEnd)
 	if !ok || !closed {
-		t.Fatalf("%s has no place for the states: %q ... %q", protocolPage, tableBegin, tableEnd)
+		t.Fatalf("%s has no place for the table: %q ... %q", protocolPage, tableBegin, tableEnd)
 	}
-	want := statesPage()
 	if *rewrite {
 		if err := os.WriteFile(protocolPage, []byte(head+tableBegin+want+tableEnd+tail), 0o644); err != nil {
 			t.Fatal(err)
@@ -32,7 +36,7 @@ func TestStatesInTheDocs(t *testing.T) {
 		return
 	}
 	if old != want {
-		t.Errorf("%s is not what the code does; run: go test ./internal/cluster -run States -rewrite\ngot:\n%s\nwant:\n%s", protocolPage, old, want)
+		t.Errorf("%s is not what the code does; run: go test ./internal/cluster -run InTheDocs -rewrite\ngot:\n%s\nwant:\n%s", protocolPage, old, want)
 	}
 }
 
@@ -52,6 +56,30 @@ func statesPage() string {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", t.from, t.to, t.when)
 	}
 	return b.String() + "\n"
+}
+
+// reactionsPage writes what is done when something fails.
+func reactionsPage() string {
+	var b strings.Builder
+	b.WriteString("\n| what fails | when | what is done |\n| --- | --- | --- |\n")
+	for _, r := range reactions() {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.verb, r.when, r.then)
+	}
+	return b.String() + "\n"
+}
+
+// Each action has a last row that always holds: no failure is without an answer.
+func TestReactionsAreComplete(t *testing.T) {
+	last := map[Action]reaction{}
+	for _, r := range reactions() {
+		last[r.verb] = r
+	}
+	m := New(tutorial(), Saved{Incarnation: 1}, 1)
+	for _, verb := range []Action{Start, Stop, Monitor} {
+		if r, ok := last[verb]; !ok || !r.holds(m, m.groups[0], m.groups[0].resources[0]) {
+			t.Errorf("%s: the last row is %+v", verb, r)
+		}
+	}
 }
 
 // Every state can be left, and reached.

@@ -370,6 +370,7 @@ func (d *daemon) startEdges(socket net.Listener) {
 		d.edges.Go(func() { d.fencing.run(ctx, l) })
 	}
 	d.edges.Go(func() { watchUnits(ctx, d.cfg, l) })
+	d.edges.Go(func() { d.tellTime(ctx) })
 	d.edges.Go(func() { d.placed(ctx) })
 	d.edges.Go(func() { d.answer(ctx) })
 	d.edges.Go(func() {

@@ -75,7 +75,7 @@ func (d *daemon) Order(ctx context.Context, o api.Order) (api.Answer, error) {
 	case <-ctx.Done():
 		return api.Answer{}, ctx.Err()
 	}
-	d.loop.tell(ctx, cluster.Command{ID: id, Verb: o.Verb, Group: o.Group, Node: o.Node, Force: o.Force, Dry: o.Dry})
+	d.loop.tell(ctx, cluster.Command{ID: id, Verb: o.Verb, Group: o.Group, Resource: o.Resource, Node: o.Node, For: o.For, Force: o.Force, Dry: o.Dry})
 	select {
 	case a := <-to:
 		return a, nil

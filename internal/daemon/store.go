@@ -48,8 +48,11 @@ type kept struct {
 }
 
 type keptGroup struct {
-	Epoch uint64
-	Owner bool
+	Epoch          uint64
+	Owner          bool
+	Maintenance    uint64 `json:",omitempty"` // the version of what is known of it
+	InMaintenance  bool   `json:",omitempty"`
+	MaintenanceEnd uint64 `json:",omitempty"` // wall clock, seconds
 }
 
 func openStore(dir string) (*store, error) {
@@ -100,7 +103,8 @@ func (s *store) begin(wall time.Time) (cluster.Saved, error) {
 	}
 	saved.Standby, saved.PeerMACs, saved.PeerLife, saved.SameBoot = k.Standby, k.PeerMACs, k.PeerLife, k.Boot == s.boot
 	for name, g := range k.Groups {
-		saved.Groups[name] = cluster.SavedGroup{Epoch: g.Epoch, Owner: g.Owner}
+		saved.Groups[name] = cluster.SavedGroup{Epoch: g.Epoch, Owner: g.Owner,
+			Maintenance: g.Maintenance, InMaintenance: g.InMaintenance, MaintenanceEnd: g.MaintenanceEnd}
 	}
 	return saved, err
 }
@@ -161,7 +165,7 @@ func (s *store) keepNewest() {
 func (s *store) keep(saved cluster.Saved) {
 	k := kept{Boot: s.boot, Standby: saved.Standby, PeerMACs: saved.PeerMACs, PeerLife: saved.PeerLife, Groups: map[string]keptGroup{}}
 	for name, g := range saved.Groups {
-		k.Groups[name] = keptGroup{g.Epoch, g.Owner}
+		k.Groups[name] = keptGroup{g.Epoch, g.Owner, g.Maintenance, g.InMaintenance, g.MaintenanceEnd}
 	}
 	b, err := json.MarshalIndent(k, "", "  ")
 	if err == nil {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"lubdub/internal/cluster"
@@ -134,6 +135,8 @@ func (s *schedule) complaint() string {
 			return n.name + " has no sentence"
 		case st.Standby:
 			return n.name + " is in standby"
+		case n.daemon.acts():
+			return n.name + " starts or stops something"
 		case len(w.judge.nodes[i].commands) > 0:
 			return n.name + " has not answered a command"
 		}
@@ -144,6 +147,11 @@ func (s *schedule) complaint() string {
 		}
 	}
 	return ""
+}
+
+// acts says that a start or a stop is under way.
+func (d *daemon) acts() bool {
+	return slices.ContainsFunc(d.actions, func(a *action) bool { return a.run.Action != cluster.Monitor })
 }
 
 func (s *schedule) groupComplaint(g int, group cluster.Group) string {

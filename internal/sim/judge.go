@@ -47,6 +47,7 @@ type record struct {
 	unarmed  time.Duration // since when it serves without a watchdog; never: it does not
 	epoch    []uint64      // by group: what it last served with
 	cared    []bool        // by group: it says that it leaves it alone
+	version  []uint64      // by group: the newest word about that which it knows
 	firm     []string      // by group: the rule by which what it is told is no reason to give it up
 }
 
@@ -83,7 +84,7 @@ func (j *judge) open(w *World) {
 			r.known[g] = make([]verdict, len(w.setup.Groups[g].Resources))
 		}
 		r.commands = map[uint64]cluster.Verb{}
-		r.cared = make([]bool, n)
+		r.cared, r.version = make([]bool, n), make([]uint64, n)
 		r.told, r.unarmed = make([]uint64, n), never
 		r.epoch, r.firm = make([]uint64, n), make([]string, n)
 	}

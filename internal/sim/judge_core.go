@@ -25,6 +25,7 @@ func (j *judge) started(d *daemon, saved cluster.Saved) {
 	r.unarmed = never
 	for g, group := range j.w.setup.Groups {
 		r.told[g] = saved.Groups[group.Name].Epoch
+		r.version[g] = saved.Groups[group.Name].Maintenance
 	}
 	r.actions = 0
 	clear(r.commands)
@@ -79,6 +80,10 @@ func (j *judge) left(n *node, g int, said cluster.GroupBeat) {
 		j.w.fail("maintenance", "%s takes %s in maintenance", n.name, said.Name)
 	}
 	r.cared[g] = said.Maintenance.On
+	if v := said.Maintenance.Version; v < r.version[g] {
+		j.w.fail("maintenance", "%s knew version %d of the maintenance of %s, and now %d", n.name, r.version[g], said.Name, v)
+	}
+	r.version[g] = said.Maintenance.Version
 }
 
 // untouched judges an action on a group that was in maintenance when its node last spoke.

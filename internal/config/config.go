@@ -24,6 +24,7 @@ type Loaded struct {
 	Watched     []string      // files whose digests are compared
 	PeerCommand []string      // how a command is run on the peer
 	APIGroup    string        // who may read the control socket
+	NodeLines   []string      // the lines of lubdub.conf that count on one node, and whether on this one
 	Watchdog    Watchdog      // of this node
 	Fences      []FenceDevice // those of both nodes
 }
@@ -82,15 +83,14 @@ func Parse(files Files, opts Options) (*Loaded, Problems) {
 	ha := readHaCF(files.source(nameHaCF, log), opts)
 	groups := readHaresources(files.source(nameHaresources, log))
 	keys := readAuthkeys(files.source(nameAuthkeys, log))
-	extra := readLubdubConf(files.source(nameLubdubConf, log), groups)
-	nodeinfo := files.source(nameNodeinfo, log)
+	name, from := ownName(opts, files.source(nameNodeinfo, log), files.Nodeinfo)
+	extra := readLubdubConf(files.source(nameLubdubConf, log), groups, ha.nodes, name)
 
 	l := &Loaded{Dir: files.Dir, Nodes: texts(ha.nodes), Env: ha.env, Log: ha.logging(), Proxies: extra.proxies,
-		Watched: texts(extra.watched), PeerCommand: extra.command, APIGroup: extra.apiGroup}
+		Watched: texts(extra.watched), PeerCommand: extra.command, APIGroup: extra.apiGroup, NodeLines: extra.nodeLines()}
 	l.Config.Cluster = ha.text("cluster")
 	l.Config.AutoFailback = ha.failback()
 	ha.times(&l.Config)
-	name, from := ownName(opts, nodeinfo, files.Nodeinfo)
 	ha.identify(&l.Config, name, from)
 	l.Links = ha.finishLinks()
 	for _, k := range l.Links {
@@ -100,9 +100,7 @@ func Parse(files Files, opts Options) (*Loaded, Problems) {
 	if keys.keys[l.Sign].Method == "crc" && keys.found {
 		ha.checkCRC(extra.point)
 	}
-	extra.checkPoints(ha.links)
-	extra.checkProxies()
-	extra.checkExecs()
+	extra.finish(ha.links, l.Config)
 	groups.checkNodes(ha.nodes)
 	shared := groups.addresses(groups.checkKeys())
 	groups.place(opts.Interfaces, shared)

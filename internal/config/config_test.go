@@ -58,8 +58,8 @@ ha.cf:1:7: warning: crc does not authenticate: whoever is on the network of eth1
 		Keepalive: 2 * time.Second, WarnTime: 10 * time.Second, DeadTime: 30 * time.Second, InitDead: 2 * time.Minute, DeadPing: 30 * time.Second,
 		Groups: []cluster.Group{{Name: "192.0.2.100", Preferred: "proxy01.example.org", Resources: []cluster.Resource{
 			{Name: "192.0.2.100", Class: "address", Type: "address", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")},
-				Interface: "eth0", Interval: 10 * time.Second, Timeouts: timeouts, Usual: usual},
-			{Name: "apache", Type: "apache", Args: []string{"/etc/httpd/conf/httpd.conf"}, Interval: 10 * time.Second, Timeouts: timeouts, Usual: usual},
+				Interface: "eth0", Interval: 10 * time.Second, Timeouts: timeouts, Usual: usual, Limit: 3, Window: 10 * time.Minute},
+			{Name: "apache", Type: "apache", Args: []string{"/etc/httpd/conf/httpd.conf"}, Interval: 10 * time.Second, Timeouts: timeouts, Usual: usual, Limit: 3, Window: 10 * time.Minute},
 		}}},
 	}
 	if diff := cmp.Diff(wantConfig, l.Config, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
@@ -145,6 +145,17 @@ func TestDigests(t *testing.T) {
 		{"same time otherwise", func(f *Files) { edit(&f.LubdubConf, "60s", "1m") }, nil},
 		{"the usual value written", func(f *Files) { edit(&f.LubdubConf, "watchfile", "coldstart compat\nwatchfile") }, nil},
 		{"policy", func(f *Files) { edit(&f.LubdubConf, "watchfile", "coldstart strict\nwatchfile") }, []string{"lubdub.conf"}},
+		{"usual limits", func(f *Files) {
+			edit(&f.LubdubConf, "watchfile", "failures apache limit=3 within=600s\non-failure apache start=move stop=block\nwatchfile")
+		}, nil},
+		{"limit", func(f *Files) { edit(&f.LubdubConf, "watchfile", "failures apache limit=4\nwatchfile") }, []string{"lubdub.conf"}},
+		{"a usual value beside another", func(f *Files) {
+			edit(&f.LubdubConf, "watchfile", "monitor 192.0.2.100 interval=10s\nwatchfile")
+		}, []string{"lubdub.conf"}},
+		{"a parameter like a usual value", func(f *Files) { edit(&f.LubdubConf, "watchfile", "param apache interval=10s\nwatchfile") }, []string{"lubdub.conf"}},
+		{"a line of one node", func(f *Files) {
+			edit(&f.LubdubConf, "watchfile", "on beta monitor apache interval=60s\nwatchfile")
+		}, []string{"lubdub.conf"}},
 		{"per node", func(f *Files) { edit(&f.LubdubConf, "point-to-point eth1", "point-to-point eth0") }, nil},
 		{"watched file", func(f *Files) { f.Watched = map[string][]byte{"/etc/a": []byte("y")} }, []string{"/etc/a"}},
 		{"watched file gone", func(f *Files) { f.Watched = map[string][]byte{} }, []string{"/etc/a"}},

@@ -71,55 +71,117 @@ func (h *haresources) meaning() []string {
 	return out
 }
 
-const (
-	// ofOneNode are the words of lubdub.conf that may differ between the nodes.
-	ofOneNode = "point-to-point peer-command api-group"
-	// usualSaid are the values that change nothing when they are written.
-	usualSaid = "interval=10s depth=0 compat stay yield optional"
-	// usualFence is the same for fence devices, whose times are others.
-	usualFence = "level=1 timeout=1m0s"
-)
+// ofOneNode are the words of lubdub.conf that may differ between the nodes.
+const ofOneNode = "point-to-point peer-command api-group"
 
 // meaning is what the file says, line by line, whatever the order of its lines
-// and of a line's options. It does not depend on haresources.
+// and of a line's options. It does not depend on haresources, nor on who reads
+// it: a line of one node counts with that node.
 func (c *lubdubConf) meaning() []string {
-	var out []string
-	for _, st := range c.good {
-		said := changes(st)
-		if len(said) == 0 || slices.Contains(strings.Fields(ofOneNode), st.key.text) {
-			continue
+	lines := c.effective()
+	varied := map[string]bool{}
+	for _, st := range lines {
+		for _, s := range c.said(st) {
+			varied[s.about] = varied[s.about] || !s.usual
 		}
-		out = append(out, st.key.text+" "+strings.Join(said, " "))
+	}
+	var out []string
+	for _, st := range lines {
+		if text := c.changes(st, varied); text != "" {
+			out = append(out, text)
+		}
 	}
 	slices.Sort(out)
 	return out
 }
 
-// changes are the words of a line that change something, sorted; none if the line
-// says what is so anyway.
-func changes(st statement) []string {
-	var said []string
-	usual := strings.Fields(usualSaid)
-	if st.key.text == wordFence {
-		usual = strings.Fields(usualFence)
+// effective are the lines that the nodes must agree on. Of a word that counts once
+// it is the last one.
+func (c *lubdubConf) effective() []statement {
+	last := map[string]int{}
+	for i, st := range c.good {
+		last[st.node+" "+st.key.text] = i
 	}
-	for _, w := range st.args {
-		text := w.text
-		if key, value, ok := strings.Cut(text, "="); ok {
-			if st.key.text == wordFence && isSecret(key) {
-				text = key + "=" // a digest in a packet would help to guess it
-			} else if d, err := time.ParseDuration(value); err == nil {
-				text = key + "=" + d.String()
-			}
+	var out []statement
+	for i, st := range c.good {
+		if slices.Contains(strings.Fields(ofOneNode), st.key.text) || c.known[st.key.text].once && last[st.node+" "+st.key.text] != i {
+			continue
 		}
-		if !slices.Contains(usual, text) {
-			said = append(said, text)
+		out = append(out, st)
+	}
+	return out
+}
+
+// saying is one word of a line as it counts in the digest.
+type saying struct {
+	text  string
+	about string // the word and its option: what several lines may say differently
+	usual bool   // it says what is so anyway
+}
+
+// said are the words of a line, behind its key.
+func (c *lubdubConf) said(st statement) []saying {
+	e := c.known[st.key.text]
+	var out []saying
+	for i, w := range st.args {
+		s := saying{text: w.text, about: e.name, usual: e.initial != "" && w.text == e.initial}
+		key, value, isOption := strings.Cut(w.text, "=")
+		if i >= e.fixed && isOption && (e.options != nil || e.free) {
+			s.about += " " + key
+			s.text, s.usual = e.saidOption(key, value)
 		}
+		out = append(out, s)
 	}
-	about := st.key.text == "monitor" || st.key.text == "timeout"
-	if about && len(said) == 1 && len(st.args) > 1 {
-		return nil
+	return out
+}
+
+// saidOption is an option as it counts, and whether it changes nothing.
+func (e entry) saidOption(key, value string) (text string, usual bool) {
+	at := slices.IndexFunc(e.options, func(o option) bool { return o.name == key })
+	switch {
+	case at >= 0:
+		o := e.options[at]
+		return key + "=" + o.normal(value), o.initial != "" && o.normal(value) == o.normal(o.initial)
+	case e.name == wordFence && isSecret(key):
+		return key + "=", false // a digest in a packet would help to guess it
 	}
-	slices.Sort(said)
-	return said
+	return key + "=" + value, false
+}
+
+// normal is the value as it counts: 60s is 1m.
+func (o option) normal(value string) string {
+	// An option is a time if it takes one and refuses a plain word.
+	wrong, _ := o.value("x")
+	if refused, _ := o.value("1m"); wrong == "" || refused != "" {
+		return value
+	}
+	if d, err := time.ParseDuration(value); err == nil {
+		return d.String()
+	}
+	return value
+}
+
+// changes is a line without what is so anyway, its words sorted; empty if nothing is left. What one
+// line says as usual counts nevertheless when another one says otherwise, for both may be about the
+// same resource; lines of fence devices never are.
+func (c *lubdubConf) changes(st statement, varied map[string]bool) string {
+	e := c.known[st.key.text]
+	var kept []string
+	says := false // more than what the line is about
+	for i, s := range c.said(st) {
+		if st.node == "" && s.usual && (st.key.text == wordFence || !varied[s.about]) {
+			continue
+		}
+		kept = append(kept, s.text)
+		says = says || i >= e.fixed || len(e.options) == 0
+	}
+	if _, options := st.parts(e); !says && (len(kept) == 0 || len(options) > 0) {
+		return ""
+	}
+	slices.Sort(kept)
+	text := st.key.text + " " + strings.Join(kept, " ")
+	if st.node != "" {
+		text = wordOn + " " + st.node + " " + text
+	}
+	return text
 }

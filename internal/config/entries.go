@@ -20,15 +20,19 @@ type entry struct {
 	free    bool     // options have names of the user's
 	bare    bool     // it may stand without options
 	once    bool     // of two the last one counts
+	initial string   // the plain word that changes nothing
+	alone   bool     // a line may count on one node alone, behind 'on'
+	same    string   // why not
 	apply   func(*lubdubConf, statement)
 }
 
 // option is a key=value of an entry.
 type option struct {
-	name  string
-	value value
-	need  bool
-	many  bool
+	name    string
+	value   value
+	initial string // what changes nothing when it is written
+	need    bool
+	many    bool
 }
 
 // The names of the policies' values.
@@ -40,29 +44,30 @@ const (
 
 // entries is the whole vocabulary of lubdub.conf.
 func entries() []entry {
-	return slices.Concat(resourceEntries(), serviceEntries(), nodeEntries(), fenceEntries())
+	all := slices.Concat(resourceEntries(), failureEntries(), serviceEntries(), nodeEntries(), fenceEntries())
+	return append(all, onEntry(all))
 }
 
 func resourceEntries() []entry {
 	return []entry{
-		{name: "name", form: "KEY NAME", fixed: 2, apply: (*lubdubConf).name,
+		{name: "name", form: "KEY NAME", fixed: 2, apply: (*lubdubConf).name, same: "heartbeats call the group by its name",
 			meaning: "Calls the group whose first resource is KEY by a NAME of yours. KEY may be written with or without its arguments.",
 			usual:   "a group is called by its first resource", example: "name 192.0.2.100 web"},
-		{name: "monitor", form: "GROUP|RESOURCE interval=TIME|off timeout=TIME depth=N", fixed: 1, apply: (*lubdubConf).monitor,
-			options: []option{{name: "interval", value: isInterval}, {name: "timeout", value: isDuration}, {name: "depth", value: isNumber(0, maxDepth)}},
+		{name: "monitor", form: "GROUP|RESOURCE interval=TIME|off timeout=TIME depth=N", fixed: 1, alone: true, apply: (*lubdubConf).monitor,
+			options: []option{{name: "interval", value: isInterval, initial: "10s"}, {name: "timeout", value: isDuration}, {name: "depth", value: isNumber(0, maxDepth), initial: "0"}},
 			meaning: "How often a resource is asked whether it runs, how long the answer may take, and how thoroughly an OCF agent looks (OCF_CHECK_LEVEL: its meta-data say what 10 or 20 mean). A group's name stands for all its resources. RESOURCE is its word of haresources without arguments, or GROUP/RESOURCE where several groups have one of that name.",
 			usual:   "interval=10s timeout=20s depth=0; an OCF agent that advises a longer time-out gets it", example: "monitor web interval=5s timeout=20s"},
-		{name: "timeout", form: "RESOURCE start=TIME stop=TIME", fixed: 1, apply: (*lubdubConf).timeout,
+		{name: "timeout", form: "RESOURCE start=TIME stop=TIME", fixed: 1, alone: true, apply: (*lubdubConf).timeout,
 			options: []option{{name: "start", value: isDuration}, {name: "stop", value: isDuration}},
 			meaning: "How long starting and stopping a resource may take.",
 			usual:   "start=60s stop=60s; an OCF agent that advises more gets it", example: "timeout apache start=90s stop=30s"},
-		{name: "warm", form: "RESOURCE...", fixed: 1, more: true, apply: (*lubdubConf).warm,
+		{name: "warm", form: "RESOURCE...", fixed: 1, more: true, apply: (*lubdubConf).warm, same: "it says what runs on both nodes",
 			meaning: "The resource runs on both nodes all the time; only the address moves.",
 			usual:   "only lubdub-proxy is warm", example: "warm apache"},
-		{name: "param", form: "RESOURCE NAME=VALUE...", fixed: 1, free: true, apply: (*lubdubConf).param,
+		{name: "param", form: "RESOURCE NAME=VALUE...", fixed: 1, free: true, alone: true, apply: (*lubdubConf).param,
 			meaning: "Parameters for an OCF agent by name, beside its arguments in haresources.",
 			usual:   "none", example: `param apache options="-D SSL" statusurl=http://127.0.0.1/server-status`},
-		{name: "proxy", form: "NAME listen=[ADDRESS]:PORT... backend=URL... health=/PATH cert=FILE key=FILE log=FILE user=NAME", fixed: 1, apply: (*lubdubConf).proxy,
+		{name: "proxy", form: "NAME listen=[ADDRESS]:PORT... backend=URL... health=/PATH cert=FILE key=FILE log=FILE user=NAME", fixed: 1, alone: true, apply: (*lubdubConf).proxy,
 			options: []option{{name: "listen", value: isListen, need: true, many: true}, {name: "backend", value: isBackend, need: true, many: true},
 				{name: "health", value: isPath}, {name: "cert", value: isPath}, {name: "key", value: isPath}, {name: "log", value: isPath}, {name: "user", value: isUser}},
 			meaning: "Settings of the built-in reverse proxy that haresources runs as lubdub-proxy::NAME. With several backends those serve that answer health with a status below 400. With cert and key it speaks TLS.",
@@ -74,15 +79,15 @@ func resourceEntries() []entry {
 // serviceEntries are about how a service is run and asked beside its agent.
 func serviceEntries() []entry {
 	return []entry{
-		{name: "exec", form: `NAME start="COMMAND" stop="COMMAND" monitor="COMMAND"`, fixed: 1, apply: (*lubdubConf).exec,
+		{name: "exec", form: `NAME start="COMMAND" stop="COMMAND" monitor="COMMAND"`, fixed: 1, alone: true, apply: (*lubdubConf).exec,
 			options: []option{{name: "start", value: isCommand, need: true}, {name: "stop", value: isCommand, need: true}, {name: "monitor", value: isCommand, need: true}},
 			meaning: "The commands of a resource that haresources runs as exec:NAME. A command is a full path and its arguments, parted by blanks; no shell reads it. start and stop must end when the service is up or down, with exit code 0. monitor ends with 0 when it runs, and with any other code when it does not.",
 			usual:   "none", example: `exec queue start="/usr/local/sbin/queue -d" stop="/usr/local/sbin/queue stop" \
     monitor="/usr/bin/pgrep -x queue"`},
-		{name: "user", form: "RESOURCE NAME", fixed: 2, apply: (*lubdubConf).user,
+		{name: "user", form: "RESOURCE NAME", fixed: 2, alone: true, apply: (*lubdubConf).user,
 			meaning: "The agent or the commands of the resource run as this user and its groups, with HOME, LOGNAME and USER. The programs must belong to root all the same.",
 			usual:   "root", example: "user apache www-data"},
-		{name: "probe", form: "RESOURCE tcp HOST:PORT | RESOURCE http[s]://... status=N body=TEXT days=N", fixed: 2, more: true, bare: true, apply: (*lubdubConf).probe,
+		{name: "probe", form: "RESOURCE tcp HOST:PORT | RESOURCE http[s]://... status=N body=TEXT days=N", fixed: 2, more: true, bare: true, alone: true, apply: (*lubdubConf).probe,
 			options: []option{{name: "status", value: isNumber(100, 599)}, {name: "body", value: isAny}, {name: "days", value: isNumber(1, maxDays)}},
 			meaning: "What is asked whenever the resource is monitored and its agent says that it runs: it takes connections, or answers over HTTP with a status below 400 or this one, and with this text in the first MiB. Redirects are not followed, and whether a certificate is trusted is not judged; when it ends within so many days the resource is degraded, not failed. One line for each thing to ask. An answer may take 10s, and all of it the time-out of monitor.",
 			usual:   "the agent alone is asked; days=14", example: "probe apache http://127.0.0.1/health status=200 body=ok"},
@@ -91,28 +96,30 @@ func serviceEntries() []entry {
 
 func nodeEntries() []entry {
 	return []entry{
-		{name: "coldstart", form: "compat|strict", fixed: 1, once: true, apply: (*lubdubConf).policy,
+		{name: "coldstart", form: "compat|strict", fixed: 1, once: true, alone: true, initial: "compat", apply: (*lubdubConf).policy,
 			meaning: "What a node does after a boot when it does not hear the other one: start after initdead if nobody answers for the address (compat), or wait for the other node or the operator (strict).",
 			usual:   "compat", example: "coldstart compat"},
-		{name: "partition", form: "stay|take", fixed: 1, once: true, apply: (*lubdubConf).policy,
+		{name: "partition", form: "stay|take", fixed: 1, once: true, initial: "stay", apply: (*lubdubConf).policy,
+			same:    "who takes an address that still answers is one rule for both",
 			meaning: "What a node does when the other one is silent but its address still answers: leave it there (stay), or take it all the same, as Heartbeat does (take).",
 			usual:   "stay", example: "partition stay"},
-		{name: "isolated", form: "yield|keep", fixed: 1, once: true, apply: (*lubdubConf).policy,
+		{name: "isolated", form: "yield|keep", fixed: 1, once: true, initial: "yield", apply: (*lubdubConf).policy,
+			same:    "each node reckons with what the other one does",
 			meaning: "What an owner does that reaches neither the other node nor enough of the ping nodes of ha.cf: let the address fall silent (yield) or go on (keep).",
 			usual:   "yield", example: "isolated yield"},
-		{name: wordWatchdog, form: "optional|required", fixed: 1, once: true, apply: (*lubdubConf).watchdogPolicy,
+		{name: wordWatchdog, form: "optional|required", fixed: 1, once: true, alone: true, initial: wordOptional, apply: (*lubdubConf).watchdogPolicy,
 			meaning: "What a node does when the watchdog device of ha.cf is missing, taken, or too slow for the deadtime: serve without it, or with a longer deadtime, and say so (optional), or not start at all (required).",
 			usual:   wordOptional, example: "watchdog optional"},
-		{name: "watchfile", form: "PATH...", fixed: 1, more: true, apply: (*lubdubConf).watchfile,
+		{name: "watchfile", form: "PATH...", fixed: 1, more: true, apply: (*lubdubConf).watchfile, same: "the file is compared with the other node's",
 			meaning: "A file that must be equal on both nodes, such as a service's own configuration. Differences are reported by both nodes.",
 			usual:   "none beside ha.cf, haresources and lubdub.conf", example: "watchfile /etc/httpd/conf/httpd.conf"},
-		{name: "point-to-point", form: "INTERFACE...", fixed: 1, more: true, apply: (*lubdubConf).pointToPoint,
+		{name: "point-to-point", form: "INTERFACE...", fixed: 1, more: true, alone: true, apply: (*lubdubConf).pointToPoint,
 			meaning: "The links on this interface are one cable between the two nodes, so crc is enough for authentication there.",
 			usual:   "every link is a network", example: "point-to-point eth1"},
-		{name: "peer-command", form: `"COMMAND NODE"`, fixed: 1, more: true, once: true, apply: (*lubdubConf).peerCommand,
+		{name: "peer-command", form: `"COMMAND NODE"`, fixed: 1, more: true, once: true, alone: true, apply: (*lubdubConf).peerCommand,
 			meaning: "How commands that need the other node run there. NODE stands for the other node's name.",
 			usual:   `"ssh NODE"`, example: `peer-command "ssh -o BatchMode=yes NODE"`},
-		{name: "api-group", form: "GROUP", fixed: 1, once: true, apply: (*lubdubConf).setGroup,
+		{name: "api-group", form: "GROUP", fixed: 1, once: true, alone: true, apply: (*lubdubConf).setGroup,
 			meaning: "Members of this group may read the status over the control socket. Only root may act.",
 			usual:   "haclient", example: "api-group haclient"},
 	}

@@ -54,15 +54,15 @@ const (
 // fenceEntries are the words of lubdub.conf about fencing.
 func fenceEntries() []entry {
 	return []entry{
-		{name: wordFence, form: "NAME agent=AGENT target=NODE level=N timeout=TIME delay=TIME action=off|reboot PARAMETER=VALUE...", fixed: 1, free: true, apply: (*lubdubConf).fence,
+		{name: wordFence, form: "NAME agent=AGENT target=NODE level=N timeout=TIME delay=TIME action=off|reboot PARAMETER=VALUE...", fixed: 1, free: true, apply: (*lubdubConf).fence, same: "target= says which node it ends, and both nodes read both lines",
 			options: []option{{name: "agent", value: isFenceAgent, need: true}, {name: "target", value: isNodeName, need: true},
-				{name: "level", value: isNumber(1, maxFenceLevel)}, {name: "timeout", value: isDuration}, {name: "delay", value: isDuration}, {name: "action", value: isOneOf("off", actionReboot)}},
+				{name: "level", value: isNumber(1, maxFenceLevel), initial: "1"}, {name: "timeout", value: isDuration, initial: "60s"}, {name: "delay", value: isDuration}, {name: "action", value: isOneOf("off", actionReboot)}},
 			meaning: "A device that ends NODE when it is silent and its groups must be taken over. Without its success nothing is taken over. AGENT is a fence_* agent or a full path, stonith:TYPE for a plug-in of cluster-glue, or meatware for a person who says 'lubdub fence confirm NODE'. All devices of the lowest level must succeed, else those of the next are tried. The parameters are those of the agent; PARAMETER=@/PATH takes the first line of a file that only root may read. One line for each node that can be ended; both lines on both nodes.",
 			usual:   "no fencing; level=1 timeout=60s, no delay, off where the device can", example: `fence ipmi-alpha agent=fence_ipmilan target=alpha ip=10.0.9.11 lanplus=1 \
     username=lubdub password=@/etc/ha.d/ipmi.secret
 fence ipmi-beta agent=fence_ipmilan target=beta ip=10.0.9.12 lanplus=1 \
     username=lubdub password=@/etc/ha.d/ipmi.secret`},
-		{name: "fence-delay", form: "TIME", fixed: 1, once: true, apply: (*lubdubConf).setFenceDelay,
+		{name: "fence-delay", form: "TIME", fixed: 1, once: true, apply: (*lubdubConf).setFenceDelay, same: "it parts two nodes that would end each other",
 			meaning: "How long the node that gives way waits before it fences, so that two nodes that lost sight of each other do not end each other: the one that serves fewer groups.",
 			usual:   "twice the longest time-out of a fence device", example: "fence-delay 2m"},
 	}

@@ -34,6 +34,7 @@ func FuzzLubdubConf(f *testing.F) {
 	for _, e := range entries() {
 		f.Add([]byte(e.example))
 	}
+	f.Add([]byte("on beta monitor apache interval=5s\non alpha on beta x\nfailback 192.0.2.100 window=22:00-24:00\non-failure 192.0.2.100 start=ignore stop=ignore\non beta param apache a=b\n"))
 	f.Add([]byte("name apache \"a b\nparam apache a=\"\\\"\\\\\" \\\n b=c # d\nmonitor \"\" interval=off\n"))
 	fuzz(f, func(files *Files, data []byte) { files.LubdubConf = data })
 }
@@ -120,12 +121,16 @@ func checkGroup(t *testing.T, g cluster.Group) {
 	var names []string
 	for _, r := range g.Resources {
 		names = append(names, r.Name)
-		if r.Name == "" || r.Type == "" || strings.Contains(r.Type, "/") || r.Timeouts.Start <= 0 || r.Timeouts.Stop <= 0 || r.Timeouts.Monitor <= 0 || r.Interval < 0 {
+		if r.Name == "" || r.Type == "" || strings.Contains(r.Type, "/") || r.Timeouts.Start <= 0 || r.Timeouts.Stop <= 0 || r.Timeouts.Monitor <= 0 || r.Interval < 0 ||
+			r.Limit < 0 || r.Limit > maxFailures || r.Window < minWindow || r.Window > maxSetting {
 			t.Errorf("resource %+v", r)
 		}
 		if (r.Class == "address") != (len(r.Addresses) == 1 && r.Addresses[0].IsValid()) {
 			t.Errorf("address %+v", r)
 		}
+	}
+	if f := g.Failback; f.Delay < 0 || f.From < 0 || f.From >= dayMinutes || f.To < 0 || f.To >= dayMinutes {
+		t.Errorf("failback %+v", f)
 	}
 	if len(names) == 0 || len(unique(names)) != len(names) {
 		t.Errorf("resources %q", names)

@@ -158,7 +158,7 @@ func (h *haresources) checkSize(cfg cluster.Config) {
 func (h *haresources) list() []cluster.Group {
 	var out []cluster.Group
 	for _, l := range h.groups {
-		g := cluster.Group{Name: l.name, Preferred: l.node.text}
+		g := cluster.Group{Name: l.name, Preferred: l.node.text, Failback: l.failback}
 		for _, r := range l.resources {
 			g.Resources = append(g.Resources, r.Resource)
 		}

@@ -37,6 +37,9 @@ type line struct {
 	words     []word // the resources as written; the first is the group's key
 	resources []resource
 	name      string
+
+	failback   cluster.Failback
+	failbackAt statement // where lubdub.conf says so
 }
 
 // resource is a word of haresources and what it means.
@@ -44,6 +47,8 @@ type resource struct {
 	cluster.Resource
 	at      word
 	address address
+	asked   word // its line 'monitor' of lubdub.conf
+	counted word // its line 'failures'
 }
 
 // haresources is the file while it is read.
@@ -114,7 +119,8 @@ func numbered(name string, used map[string]bool) string {
 func usual(class string) cluster.Resource {
 	return cluster.Resource{Class: class, Warm: class == classProxy, Interval: usualInterval,
 		Timeouts: cluster.Timeouts{Start: usualStart, Stop: usualStop, Monitor: usualMonitor},
-		Usual:    []cluster.Action{cluster.Start, cluster.Stop, cluster.Monitor}}
+		Usual:    []cluster.Action{cluster.Start, cluster.Stop, cluster.Monitor},
+		Limit:    cluster.UsualLimit, Window: cluster.UsualWindow}
 }
 
 // resource reads one word. An address is looked for first, for "::" is part of

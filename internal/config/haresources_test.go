@@ -66,6 +66,7 @@ func TestResources(t *testing.T) {
 				t.Fatal(printed(problems))
 			}
 			test.want.Interval = 10 * time.Second
+			test.want.Limit, test.want.Window = 3, 10*time.Minute
 			test.want.Usual = []cluster.Action{cluster.Start, cluster.Stop, cluster.Monitor}
 			test.want.Timeouts = cluster.Timeouts{Start: time.Minute, Stop: time.Minute, Monitor: 20 * time.Second}
 			if diff := cmp.Diff(test.want, l.Config.Groups[0].Resources[0], comparers); diff != "" {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,13 +12,16 @@ import (
 // maxWatched bounds the files whose digests are in each heartbeat.
 const maxWatched = 8
 
-// lubdubConf is the file while it is read.
+// lubdubConf is the file while it is read, by one node.
 type lubdubConf struct {
 	*source
 	groups *haresources
+	nodes  []word // of ha.cf
+	self   string // who reads it
 	known  map[string]entry
-	good   []statement     // the lines without a fault
-	set    map[string]word // monitor and timeout lines by what they are about
+	good   []statement     // the lines without a fault, of both nodes
+	set    map[string]word // lines that may be written once for each thing, by what they are about
+	peer   *lubdubConf     // the same file as the other node reads it; nil if no line differs
 
 	strict, take bool
 	keep         bool
@@ -28,8 +30,8 @@ type lubdubConf struct {
 	fences       []fence
 	fenceDelay   time.Duration
 	proxies      []Proxy
-	proxyAt      map[string]word
-	execAt       map[string]word
+	proxyAt      map[string]settled
+	execAt       map[string]settled
 	named        map[string]word // the names of groups, and where they are given
 	point        []word
 	watched      []word
@@ -37,65 +39,89 @@ type lubdubConf struct {
 	apiGroup     string
 }
 
-// readLubdubConf reads lubdub.conf and applies it to the groups.
-func readLubdubConf(src *source, groups *haresources) *lubdubConf {
-	c := &lubdubConf{source: src, groups: groups, known: map[string]entry{}, proxyAt: map[string]word{}, execAt: map[string]word{}, named: map[string]word{}, set: map[string]word{},
-		command: []string{"ssh", "NODE"}, apiGroup: "haclient"}
-	for _, e := range entries() {
-		c.known[e.name] = e
-	}
-	var good []statement
+// settled is where something is written, and whether for one node only.
+type settled struct {
+	at   word
+	node string
+}
+
+func newLubdubConf(src *source, groups *haresources, nodes []word, self string) *lubdubConf {
+	return &lubdubConf{source: src, groups: groups, nodes: nodes, self: self, known: vocabulary(), proxyAt: map[string]settled{}, execAt: map[string]settled{},
+		named: map[string]word{}, set: map[string]word{}, command: []string{"ssh", "NODE"}, apiGroup: "haclient"}
+}
+
+// readLubdubConf reads lubdub.conf as the node self, and applies it to the groups.
+func readLubdubConf(src *source, groups *haresources, nodes []word, self string) *lubdubConf {
+	c := newLubdubConf(src, groups, nodes, self)
 	first := map[string]word{}
 	for _, st := range statements(src) {
 		if src.log.full() {
 			break
 		}
-		e, ok := c.known[st.key.text]
+		st, ok := c.ofNode(st)
 		if !ok {
-			c.errorf(st.key, didYouMean(st.key.text, slices.Sorted(maps.Keys(c.known)), "remove the line; the words are: "+list(slices.Sorted(maps.Keys(c.known)))), "unknown word %s", quote(st.key.text))
 			continue
 		}
-		before, again := first[e.name]
+		e, ok := c.known[st.key.text]
+		if !ok {
+			c.unknown(st)
+			continue
+		}
+		before, again := first[st.node+" "+e.name]
 		if again && e.once {
 			c.warnf(st.key, "keep one of them", "%s is written again; this line counts, not line %d", e.name, before.line)
 		}
-		first[e.name] = st.key
+		first[st.node+" "+e.name] = st.key
 		if c.wellFormed(e, st) {
-			good = append(good, st)
+			c.good = append(c.good, st)
 		}
 	}
-	c.good = good
-	c.applyAll(good)
+	c.peer = c.forPeer()
+	c.applyAll()
+	if c.peer != nil {
+		c.peer.applyAll()
+	}
 	return c
 }
 
-// applyAll names the groups first, for other lines may use the names; what is
-// said of a resource comes last, for it counts more than what is said of its group.
-func (c *lubdubConf) applyAll(good []statement) {
-	isName := func(st statement) bool { return st.key.text == "name" }
-	isGroup := func(st statement) bool {
-		return st.key.text == "monitor" && slices.ContainsFunc(c.groups.groups, func(l *line) bool { return l.known(st.args[0].text) })
+// applyAll applies the lines that count for the reader. The groups are named first, for other lines may use the names.
+// What is said of a resource counts more than what is said of its group, and then what is said for one node more
+// than what holds on both: it comes later.
+func (c *lubdubConf) applyAll() {
+	rank := func(st statement) int {
+		r := 0
+		if st.node != "" {
+			r = 1
+		}
+		if c.groups.called(firstOf(st)) == nil {
+			r += 2
+		}
+		return r
 	}
-	apply := func(st statement) { c.known[st.key.text].apply(c, st) }
-	var rest []statement
-	for _, st := range good {
-		if isName(st) {
-			apply(st)
+	for _, st := range c.good {
+		if st.key.text == "name" {
+			c.name(st)
 		}
 	}
 	c.groups.nameGroups()
-	for _, st := range good {
-		switch {
-		case isName(st):
-		case isGroup(st):
-			apply(st)
-		default:
+	var rest []statement
+	for _, st := range c.good {
+		if st.key.text != "name" && (st.node == "" || st.node == c.self) {
 			rest = append(rest, st)
 		}
 	}
+	slices.SortStableFunc(rest, func(a, b statement) int { return rank(a) - rank(b) })
 	for _, st := range rest {
-		apply(st)
+		c.known[st.key.text].apply(c, st)
 	}
+}
+
+// firstOf is what a line is about.
+func firstOf(st statement) string {
+	if len(st.args) == 0 {
+		return ""
+	}
+	return st.args[0].text
 }
 
 // wellFormed checks a statement against its entry.
@@ -125,9 +151,7 @@ func (c *lubdubConf) wellFormed(e entry, st statement) bool {
 // option checks one key=value.
 func (c *lubdubConf) option(e entry, w word, seen map[string]bool) {
 	key, text, _ := strings.Cut(w.text, "=")
-	var names []string
 	for _, o := range e.options {
-		names = append(names, o.name)
 		if o.name != key {
 			continue
 		}
@@ -144,7 +168,7 @@ func (c *lubdubConf) option(e entry, w word, seen map[string]bool) {
 	case e.free && !isVariable(key):
 		c.errorf(w, "use letters, digits and '_'", "%s cannot be the name of a parameter", quote(key))
 	case !e.free:
-		c.errorf(w, didYouMean(key, names, "the options are: "+list(names)), "%s has no option %s", e.name, quote(key))
+		c.errorf(w, c.optionMeant(e, key), "%s has no option %s", e.name, quote(key))
 	}
 }
 

@@ -84,6 +84,7 @@ func TestReferenceExamples(t *testing.T) {
 	files := goodFiles()
 	files.Haresources = []byte("alpha 192.0.2.100 lubdub-proxy::web apache exec:queue\n")
 	files.LubdubConf = []byte(conf.String())
+	files.HaCF = []byte(strings.Replace(string(files.HaCF), "auto_failback off", "auto_failback on", 1))
 	l, problems := Parse(files, machine())
 	if l == nil || len(problems) != 1 || problems[0].Severity != Notice {
 		t.Fatalf("want one notice, about isolated:\n%s\n%s", conf.String(), printed(problems))

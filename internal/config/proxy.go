@@ -21,8 +21,8 @@ type Proxy struct {
 // proxy takes the settings of a proxy.
 func (c *lubdubConf) proxy(st statement) {
 	at := st.args[0]
-	if before, ok := c.proxyAt[at.text]; ok {
-		c.errorf(at, "join the lines", "the proxy %s is already on line %d", quote(at.text), before.line)
+	if before, ok := c.proxyAt[at.text]; ok && before.node == st.node {
+		c.errorf(at, "join the lines", "the proxy %s is already on line %d", quote(at.text), before.at.line)
 		return
 	}
 	p := Proxy{Name: at.text, Listen: st.values("listen"), Backends: st.values("backend"), Health: st.value("health", "/"),
@@ -30,8 +30,8 @@ func (c *lubdubConf) proxy(st statement) {
 	if (p.Cert == "") != (p.Key == "") {
 		c.errorf(at, "write both or none", "TLS needs cert= and key=")
 	}
-	c.proxyAt[p.Name] = at
-	c.proxies = append(c.proxies, p)
+	c.proxyAt[p.Name] = settled{at, st.node}
+	c.proxies = append(slices.DeleteFunc(c.proxies, func(before Proxy) bool { return before.Name == p.Name }), p)
 }
 
 // checkProxies looks for proxies without settings, and settings without a proxy.
@@ -51,7 +51,7 @@ func (c *lubdubConf) checkProxies() {
 	}
 	for _, p := range c.proxies {
 		if !used[p.Name] {
-			c.warnf(c.proxyAt[p.Name], "add lubdub-proxy::"+p.Name+" to a group", "haresources does not run the proxy %s", quote(p.Name))
+			c.warnf(c.proxyAt[p.Name].at, "add lubdub-proxy::"+p.Name+" to a group", "haresources does not run the proxy %s", quote(p.Name))
 		}
 	}
 }

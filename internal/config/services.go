@@ -24,11 +24,11 @@ const (
 // exec takes the commands of a resource.
 func (c *lubdubConf) exec(st statement) {
 	at := st.args[0]
-	if before, ok := c.execAt[at.text]; ok {
-		c.errorf(at, "join the lines", "the commands of %s are already on line %d", quote(at.text), before.line)
+	if before, ok := c.execAt[at.text]; ok && before.node == st.node {
+		c.errorf(at, "join the lines", "the commands of %s are already on line %d", quote(at.text), before.at.line)
 		return
 	}
-	c.execAt[at.text] = at
+	c.execAt[at.text] = settled{at, st.node}
 	used := false
 	for _, l := range c.groups.groups {
 		for i := range l.resources {

@@ -90,7 +90,7 @@ func pointers(resources []resource) []*resource {
 
 // again warns about a second line about the same thing.
 func (c *lubdubConf) again(st statement) {
-	about := st.key.text + " " + st.args[0].text
+	about := st.node + " " + st.key.text + " " + st.args[0].text
 	if before, ok := c.set[about]; ok {
 		c.warnf(st.key, "join the lines", "%s is written again for %s; this line counts where it differs from line %d", st.key.text, quote(st.args[0].text), before.line)
 	}
@@ -101,6 +101,7 @@ func (c *lubdubConf) monitor(st statement) {
 	c.again(st)
 	for _, r := range c.resources(st.args[0], true) {
 		st.duration("interval", &r.Interval)
+		r.asked = st.key
 		st.timeout("timeout", r, cluster.Monitor, &r.Timeouts.Monitor)
 		if text := st.value("depth", ""); text != "" {
 			r.Depth, _ = strconv.Atoi(text)
@@ -135,9 +136,20 @@ func (c *lubdubConf) param(st statement) {
 			continue
 		}
 		for _, w := range st.args[1:] {
-			r.Params = append(r.Params, w.text)
+			c.setParam(st, r, w)
 		}
 	}
+}
+
+// setParam gives a resource a parameter. A second value takes the place of the first.
+func (c *lubdubConf) setParam(st statement, r *resource, w word) {
+	name, _, _ := strings.Cut(w.text, "=")
+	about := "parameter of " + st.args[0].text + " on " + st.node + ": " + name
+	if before, ok := c.set[about]; ok {
+		c.warnf(w, "keep one of them", "%s= is written again for %s; this value counts, not that on line %d", name, quote(st.args[0].text), before.line)
+	}
+	c.set[about] = w
+	r.Params = append(slices.DeleteFunc(r.Params, func(p string) bool { return strings.HasPrefix(p, name+"=") }), w.text)
 }
 
 // values returns the texts behind key= in the order written.

@@ -41,6 +41,7 @@ type word struct {
 type statement struct {
 	key  word
 	args []word
+	node string // of a line that counts on this node only
 }
 
 // newSource splits data into lines. Nil data is a file that does not exist.

@@ -13,7 +13,7 @@ func statements(src *source) []statement {
 			continue
 		}
 		if len(words) > 0 {
-			out = append(out, statement{words[0], words[1:]})
+			out = append(out, statement{key: words[0], args: words[1:]})
 		}
 		words = nil
 	}

@@ -93,7 +93,7 @@ func (s *source) split(data []byte) {
 
 // at reports a problem with a word.
 func (s *source) at(severity Severity, w word, words, remedy string) {
-	p := Problem{Severity: severity, File: s.path, Line: w.line, Column: 1, Words: words, Remedy: remedy, file: s.order}
+	p := Problem{Severity: severity, File: s.path, Line: w.line, Column: 1, Words: plain(words), Remedy: plain(remedy), file: s.order}
 	if w.line >= 1 && w.line <= len(s.lines) {
 		line := s.lines[w.line-1]
 		p.Column = utf8.RuneCountInString(line[:min(w.at, len(line))]) + 1

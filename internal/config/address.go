@@ -53,6 +53,9 @@ func parseAddress(text string) (a address, wrong, remedy string) {
 	parts := strings.Split(text, "/")
 	a.bits = -1
 	ip, err := netip.ParseAddr(parts[0])
+	if bare := strings.TrimRight(parts[0], ",;"); err != nil && bare != parts[0] && isIP(bare) {
+		return a, "ends with what is no part of it", "write " + bare + ": words are separated by blanks"
+	}
 	if err != nil || ip.Zone() != "" || ip.Is4In6() {
 		return a, "is not a valid IP address", form
 	}

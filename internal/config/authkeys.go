@@ -23,9 +23,11 @@ type authkeys struct {
 	*source
 	sign  word // the number on the auth line
 	found bool
-	keys  map[int]Key
-	first map[int]word
-	wrong map[int]bool // keys whose line has an error already
+	// misread says that a line is no more than a slip away from an auth line: what is missing then is not said again.
+	misread bool
+	keys    map[int]Key
+	first   map[int]word
+	wrong   map[int]bool // keys whose line has an error already
 }
 
 // readAuthkeys reads authkeys line by line.
@@ -39,6 +41,9 @@ func readAuthkeys(src *source) *authkeys {
 			a.auth(words)
 		case isHostNumber(words[0].text):
 			a.key(words)
+		case strings.HasPrefix(words[0].text, "auth"):
+			a.misread = true
+			a.errorf(words[0], "write 'auth NUMBER'", "the line is neither an auth line nor a key")
 		default:
 			a.errorf(words[0], "write 'auth NUMBER' or 'NUMBER METHOD SECRET'", "the line is neither an auth line nor a key")
 		}
@@ -54,6 +59,10 @@ func (a *authkeys) auth(words []word) {
 		return
 	}
 	if wrong, remedy := isNumber(0, maxKey)(words[1].text); wrong != "" {
+		a.misread = true
+		if slices.Contains(methods(), words[1].text) {
+			remedy = "write 'auth 1', and on a line of its own '1 " + words[1].text + " SECRET'"
+		}
 		a.errorf(words[1], remedy, "the key's number does not fit")
 		return
 	}
@@ -61,6 +70,11 @@ func (a *authkeys) auth(words []word) {
 		a.warnf(words[1], "keep one of them", "auth is written again; this one counts, not that on line %d", a.sign.line)
 	}
 	a.sign, a.found = words[1], true
+	if len(words) > 2 && slices.Contains(methods(), words[2].text) {
+		a.misread = true
+		a.errorf(words[2], "write '"+words[1].text+" "+words[2].text+" SECRET' on a line of its own", "the key stands on the auth line")
+		return
+	}
 	a.surplus(words, 2)
 }
 
@@ -76,11 +90,14 @@ func (a *authkeys) key(words []word) {
 		a.errorf(words[0], "write 'NUMBER METHOD SECRET', the method one of sha256, sha1, md5, crc", "the key has no method")
 		return
 	}
-	methods := []string{"sha256", "sha1", "md5", "crc"}
 	method := words[1].text
-	if !slices.Contains(methods, method) {
+	if !slices.Contains(methods(), method) {
 		a.wrong[k.Number] = true
-		a.errorf(words[1], didYouMean(method, methods, "write sha256, sha1, md5 or crc"), "this is no method of authentication")
+		remedy := didYouMean(method, methods(), "write sha256, sha1, md5 or crc")
+		if lower := strings.ToLower(method); strings.HasPrefix(lower, "sha") && lower != "sha1" || strings.HasPrefix(lower, "hmac") {
+			remedy = "write sha256"
+		}
+		a.errorf(words[1], remedy, "this is no method of authentication")
 		return
 	}
 	k.Method = method
@@ -113,16 +130,22 @@ func (a *authkeys) surplus(words []word, wanted int) {
 	}
 }
 
+// methods are the ways to sign.
+func methods() []string { return []string{"sha256", "sha1", "md5", "crc"} }
+
 // check looks whether the key that signs is there.
 func (a *authkeys) check() {
 	if !a.usable() {
+		return
+	}
+	if !a.found && a.misread {
 		return
 	}
 	if !a.found {
 		a.whole(Error, "no auth line says which key signs", "add 'auth NUMBER', the number of one of the keys")
 		return
 	}
-	if _, ok := a.keys[number(a.sign.text)]; !ok && !a.wrong[number(a.sign.text)] {
+	if _, ok := a.keys[number(a.sign.text)]; !ok && !a.misread && !a.wrong[number(a.sign.text)] {
 		a.errorf(a.sign, "add a line '"+a.sign.text+" sha256 SECRET'", "key %s, which should sign, is not defined", a.sign.text)
 	}
 }

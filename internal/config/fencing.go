@@ -279,7 +279,7 @@ func isSecret(name string) bool {
 
 var (
 	secretName  = regexp.MustCompile(`(?i)passw|secret|token|community|api_?key|^pwd$`)
-	secretValue = regexp.MustCompile(`(?i)[a-z0-9_"\\]*(passw|secret|token|community|api_?key|pwd)[a-z0-9_"\\]*=`)
+	secretValue = regexp.MustCompile(`(?i)[a-z0-9_"\\]*(passw|secret|token|community|api_?key|pwd)[a-z0-9_"\\]*\s*[=:]`)
 )
 
 // maskedSettings shows a line of lubdub.conf without what stands behind the

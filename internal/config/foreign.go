@@ -14,21 +14,21 @@ func (c *lubdubConf) unknown(st statement) {
 // meant says what somebody who wrote this line most likely wants.
 func (c *lubdubConf) meant(text string, args []word) string {
 	lower := strings.ToLower(text)
-	name, rest, joined := strings.Cut(lower, "=")
 	bare := strings.TrimSuffix(lower, ":")
-	e, plural := c.known[strings.ReplaceAll(bare, "_", "-")]
-	switch {
-	case strings.HasPrefix(text, ";") || strings.HasPrefix(text, "//") || strings.HasPrefix(text, "--"):
-		return "a comment begins with '#'"
-	case strings.HasPrefix(text, "["):
-		return "there are no sections here: each line says by itself what it is about"
-	case plural:
-		return "write " + quote(e.name)
-	case joined && c.knows(name):
-		return "write '" + strings.TrimSpace(name+" "+rest) + "' with a blank"
+	e, spelled := c.known[strings.ReplaceAll(bare, "_", "-")]
+	if remedy, ok := otherComment(text); ok {
+		return remedy
 	}
-	if len(args) > 0 && (args[0].text == "=" || args[0].text == ":") && c.knows(lower) {
-		return "leave out the " + quote(args[0].text)
+	if remedy, ok := withoutSign(text, args, c.knows); ok {
+		return remedy
+	}
+	if spelled {
+		return "write " + quote(e.name)
+	}
+	if node, ok := strings.CutPrefix(bare, wordOn+"-"); ok {
+		if _, ok := find(c.nodes, node); ok {
+			return "write 'on " + node + " ...' with a blank"
+		}
 	}
 	if ours, ok := foreign()[strings.ReplaceAll(bare, "_", "-")]; ok {
 		return ours
@@ -88,16 +88,19 @@ func (c *lubdubConf) optionMeant(e entry, key string) string {
 	}
 	same := map[string]string{"migration-threshold": "limit", "max": "limit", "count": "limit", "failures": "limit", "times": "limit", "fall": "limit", "retries": "limit",
 		"failure-timeout": "within", "window": "within", "time": "within", "period": "within", "per": "within",
-		"preempt_delay": "delay", "wait": "delay", "after": "delay", "between": "window", "hours": "window", "monitor": "timeout", "every": "interval", "level": "depth"}
+		"preempt_delay": "delay", "wait": "delay", "after": "delay", "between": "window", "hours": "window", "every": "interval", "level": "depth"}
 	if ours := same[strings.ToLower(key)]; ours != "" && slices.Contains(names, ours) {
 		return "here it is " + ours + "="
 	}
-	for _, other := range c.words() {
+	for _, other := range []string{"timeout", "monitor", "failures", "on-failure", "failback"} {
 		for _, o := range c.known[other].options {
-			if o.name == key && slices.Contains([]string{"monitor", "timeout", "failures", "on-failure"}, other) && nearest(key, names) == "" {
-				return "that is for '" + other + " RESOURCE " + key + "=...'; the options are: " + list(names)
+			if o.name == key && e.name != other {
+				return "write '" + other + " RESOURCE " + key + "=...'; the options are: " + list(names)
 			}
 		}
+	}
+	if e.name == "timeout" && key == "monitor" {
+		return "write 'monitor RESOURCE timeout=TIME'"
 	}
 	return didYouMean(key, names, "the options are: "+list(names))
 }

@@ -17,11 +17,7 @@ func (h *haresources) checkNodes(nodes []word) {
 		if _, ok := find(nodes, l.node.text); ok {
 			continue
 		}
-		remedy := didYouMean(l.node.text, known, "write one of the nodes of ha.cf: "+list(known))
-		if meant := sameHost(l.node.text, known); meant != "" {
-			remedy = "did you mean " + quote(meant) + "? Names are compared with their domain"
-		}
-		h.errorf(l.node, remedy, "the node %s is not in ha.cf", quote(l.node.text))
+		h.errorf(l.node, nodeMeant(l, known), "the node %s is not in ha.cf", quote(l.node.text))
 	}
 }
 
@@ -82,6 +78,9 @@ func (h *haresources) place(near []Interface, shared map[netip.Addr]bool) {
 			}
 			device, prefix, ok := fit(r.address, near, shared)
 			r.Interface, r.Addresses = device, []netip.Prefix{prefix}
+			if words := edge(prefix); words != "" {
+				h.warnf(r.at, "choose another one, or write its mask as ADDRESS/BITS", "%s is %s", prefix, words)
+			}
 			if ok || near == nil {
 				continue
 			}

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,7 +39,7 @@ func readHaCF(src *source, opts Options) *haCF {
 		key := words[0]
 		d, ok := h.known[key.text]
 		if !ok {
-			h.unknown(key)
+			h.unknown(statement{key: key, args: words[1:]})
 			continue
 		}
 		st := statement{key: key, args: words[1:]}
@@ -55,7 +53,8 @@ func readHaCF(src *source, opts Options) *haCF {
 }
 
 // unknown reports a word that is no directive.
-func (h *haCF) unknown(key word) {
+func (h *haCF) unknown(st statement) {
+	key := st.key
 	lower := strings.ToLower(key.text)
 	if _, ok := h.known[lower]; ok {
 		h.errorf(key, "write "+quote(lower)+": upper and lower case count", "unknown directive %s", quote(key.text))
@@ -66,8 +65,7 @@ func (h *haCF) unknown(key word) {
 		h.errorf(key, "use bcast, ucast or mcast", "links of the kind %s are not known here", quote(key.text))
 		return
 	}
-	names := slices.Sorted(maps.Keys(h.known))
-	h.errorf(key, didYouMean(key.text, names, "remove the line; 'man ha.cf' has the directives"), "unknown directive %s", quote(key.text))
+	h.errorf(key, h.meant(st), "unknown directive %s", quote(key.text))
 }
 
 // statement takes one line with a known directive.

@@ -220,7 +220,7 @@ func (h *haresources) agent(r *resource) bool {
 		}
 		return true
 	}
-	h.errorf(r.at, didYouMean(class, known, "write ocf:PROVIDER:TYPE, lsb:NAME, systemd:UNIT, exec:NAME, or NAME::ARGUMENT with two colons"), "there is no class of agents %s", quote(class))
+	h.errorf(r.at, classMeant(class, rest, known), "there is no class of agents %s", quote(class))
 	return false
 }
 
@@ -229,9 +229,14 @@ func (h *haresources) script(r *resource) bool {
 	r.Type = r.Name
 	switch {
 	case r.Name == "ocf" || r.Name == "lsb" || r.Name == classSystemd || r.Name == classExec:
-		h.errorf(r.at, "write it with one colon, as ocf:heartbeat:apache", "%s:: names no agent", r.Name)
+		h.errorf(r.at, "write "+strings.Join(append([]string{r.Name}, r.Args...), ":")+", with one colon", "%s:: names no agent", r.Name)
 	case isAgentName(r.Name):
+		if words, remedy := h.hostlike(r); words != "" {
+			h.warnf(r.at, remedy, "%s %s", quote(r.Name), words)
+		}
 		return true
+	case strings.ContainsAny(r.Name, `"'`):
+		h.errorf(r.at, "remove the quotes", "%s: haresources knows no quotes", quote(r.Name))
 	case strings.Contains(r.Name, "/"):
 		h.errorf(r.at, "write the name of a script in resource.d or init.d, and arguments behind '::'", "%s is a path", quote(r.Name))
 	default:

@@ -58,6 +58,9 @@ func readLubdubConf(src *source, groups *haresources, nodes []word, self string)
 		if src.log.full() {
 			break
 		}
+		if c.odd(st) {
+			continue
+		}
 		st, ok := c.ofNode(st)
 		if !ok {
 			continue
@@ -128,11 +131,14 @@ func firstOf(st statement) string {
 func (c *lubdubConf) wellFormed(e entry, st statement) bool {
 	plain, options := st.parts(e)
 	before := c.log.errors
+	early := e.earlyOption(st)
 	switch {
+	case early.text != "":
+		c.errorf(early, "write '"+e.synopsis()+"'", "%s stands where it should say what the line is about", quote(early.text))
 	case len(plain) < e.fixed:
 		c.errorf(st.key, "write '"+e.synopsis()+"'", "%s needs more words", e.name)
 	case len(plain) > e.fixed && !e.more:
-		c.errorf(plain[e.fixed], "write '"+e.synopsis()+"'", "%s is too much here", quote(plain[e.fixed].text))
+		c.tooMuch(e, st, plain[e.fixed])
 	case (e.options != nil || e.free) && !e.bare && len(options) == 0:
 		c.errorf(st.key, "write '"+e.synopsis()+"'", "%s needs key=value options", e.name)
 	}
@@ -148,6 +154,17 @@ func (c *lubdubConf) wellFormed(e entry, st statement) bool {
 	return c.log.errors == before
 }
 
+// earlyOption is an option that stands where the line should say what it is about.
+func (e entry) earlyOption(st statement) word {
+	for _, w := range st.args[:min(e.fixed, len(st.args))] {
+		key, _, ok := strings.Cut(w.text, "=")
+		if ok && slices.ContainsFunc(e.options, func(o option) bool { return o.name == key }) {
+			return w
+		}
+	}
+	return word{}
+}
+
 // option checks one key=value.
 func (c *lubdubConf) option(e entry, w word, seen map[string]bool) {
 	key, text, _ := strings.Cut(w.text, "=")
@@ -156,6 +173,11 @@ func (c *lubdubConf) option(e entry, w word, seen map[string]bool) {
 			continue
 		}
 		if wrong, remedy := o.value(text); wrong != "" {
+			if bare := strings.TrimSuffix(text, ","); bare != text {
+				if still, _ := o.value(bare); still == "" {
+					remedy = "leave out the comma: words are separated by blanks"
+				}
+			}
 			c.errorf(w, remedy, "%s: %s %s", key, quote(text), wrong)
 		}
 		if seen[key] && !o.many {
@@ -205,6 +227,10 @@ func (c *lubdubConf) watchfile(st statement) {
 	for _, w := range st.args {
 		if !filepath.IsAbs(w.text) {
 			c.errorf(w, "begin it with /", "%s is not a full path", quote(w.text))
+			continue
+		}
+		if strings.Contains(w.text, ",/") {
+			c.errorf(w, "separate the paths by blanks", "%s are several paths", quote(w.text))
 			continue
 		}
 		if _, ok := find(c.watched, w.text); ok {

@@ -111,6 +111,8 @@ func (c *lubdubConf) endpoint(st statement, plain []word, options bool) (e clust
 	}
 	u, err := url.Parse(w.text)
 	switch {
+	case isHostPort(strings.TrimPrefix(w.text, "tcp://")):
+		c.errorf(w, "write 'probe "+firstOf(st)+" tcp "+strings.TrimPrefix(w.text, "tcp://")+"'", "%s cannot be probed", quote(w.text))
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil:
 		c.errorf(w, form, "%s cannot be probed", quote(w.text))
 	case len(plain) > 1:

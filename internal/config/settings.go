@@ -34,6 +34,8 @@ func (c *lubdubConf) name(st statement) {
 		}
 	}
 	switch {
+	case len(found) == 0 && slices.Contains(keys, name.text):
+		c.errorf(key, "write 'name "+name.text+" "+key.text+"'", "no group begins with %s: the resource comes first, then the name", quote(key.text))
 	case len(found) == 0:
 		c.errorf(key, didYouMean(key.text, keys, "the groups begin with: "+list(keys)), "no group begins with %s", quote(key.text))
 	case len(found) > 1:
@@ -74,7 +76,9 @@ func (c *lubdubConf) resources(w word, groups bool) []*resource {
 		c.errorf(w, "write GROUP/"+w.text, "several groups have a resource %s", quote(w.text))
 		return nil
 	}
-	if len(found) == 0 {
+	if base, _, arguments := strings.Cut(w.text, "::"); arguments && slices.Contains(names, base) {
+		c.errorf(w, "write "+quote(base)+", without its arguments", "%s is more than the resource's name", quote(w.text))
+	} else if len(found) == 0 {
 		c.errorf(w, didYouMean(w.text, names, "haresources has: "+list(unique(names))), "haresources has no %s", quote(w.text))
 	}
 	return found

@@ -53,8 +53,8 @@ func isTime(text string) (wrong, remedy string) {
 	if _, ok := parseTime(text); ok {
 		return "", ""
 	}
-	if _, err := time.ParseDuration(text); err == nil {
-		return "is a time that Heartbeat cannot read", timeRemedy
+	if ours := heartbeatTime(text); ours != "" {
+		return "is a time that Heartbeat cannot read", "write " + ours + ", in seconds, or with ms or us"
 	}
 	return "is not a time, or too long", timeRemedy
 }
@@ -137,6 +137,12 @@ func isNodeName(text string) (wrong, remedy string) {
 }
 
 func isInterface(text string) (wrong, remedy string) {
+	switch device, _, labelled := strings.Cut(text, ":"); {
+	case isIP(text):
+		return "is an address, and the name of an interface belongs there", "see 'ip link' for the names"
+	case labelled && device != "":
+		return "is the label of an address", "write " + device
+	}
 	if text == "" || len(text) > maxInterface || strings.ContainsAny(text, "/:") || text == "." || text == ".." {
 		return "cannot be the name of an interface", "see 'ip link' for the names"
 	}
@@ -161,6 +167,9 @@ func isDuration(text string) (wrong, remedy string) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
+		if d, ok := otherTime(text); ok && d > 0 && d <= maxSetting {
+			return "is not a time", "write " + plainTime(d)
+		}
 		return "is not a time", "write 10s, 500ms or 1m30s"
 	}
 	if d <= 0 || d > maxSetting {
@@ -170,8 +179,11 @@ func isDuration(text string) (wrong, remedy string) {
 }
 
 func isInterval(text string) (wrong, remedy string) {
-	if text == "off" {
+	switch strings.ToLower(text) {
+	case "off":
 		return "", ""
+	case "0", "0s", "no", "none", wordNever:
+		return "is not a time", "write interval=off, so that it is never asked"
 	}
 	return isDuration(text)
 }

@@ -97,6 +97,10 @@ func (c *lubdubConf) watchdogPolicy(st statement) {
 		c.required = w
 	case wordOptional:
 	default:
+		if strings.HasPrefix(w.text, "/") {
+			c.errorf(w, "write 'watchdog "+w.text+"' into ha.cf; here it is optional or required", "watchdog: the device is named in ha.cf")
+			return
+		}
 		c.errorf(w, didYouMean(w.text, []string{wordOptional, wordRequired}, "write optional or required"), "watchdog: %s is not known here", quote(w.text))
 	}
 }

@@ -1,0 +1,230 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// This file holds what is said to somebody whose slip is a common one: the habits of other files and programs.
+
+// otherComment knows how other files begin a comment or a section.
+func otherComment(text string) (remedy string, ok bool) {
+	for _, mark := range []string{";", "//", "--", "/*", "!"} {
+		if strings.HasPrefix(text, mark) {
+			return "a comment begins with '#'", true
+		}
+	}
+	if strings.HasPrefix(text, "[") || strings.HasPrefix(text, "<") || strings.HasSuffix(text, "{") || text == "}" {
+		return "there are no sections here: each line says by itself what it is about", true
+	}
+	return "", false
+}
+
+// withoutSign takes apart KEY=VALUE and KEY: where a word that is known stands before the sign.
+func withoutSign(text string, args []word, known func(string) bool) (remedy string, ok bool) {
+	at := strings.IndexAny(text, "=:")
+	if at < 0 || !known(strings.ToLower(text[:at])) {
+		return "", false
+	}
+	words := []string{strings.ToLower(text[:at])}
+	if rest := text[at+1:]; rest != "" {
+		words = append(words, rest)
+	}
+	if words = append(words, texts(args)...); len(words) > 2 {
+		words = []string{words[0], words[1], "..."} // what follows may be a secret
+	}
+	return "write '" + strings.Join(words, " ") + "': words are separated by blanks", true
+}
+
+// meant says what somebody who wrote this word into ha.cf most likely wants.
+func (h *haCF) meant(st statement) string {
+	text := st.key.text
+	names := make([]string, 0, len(h.known))
+	for name := range h.known {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	isKnown := func(name string) bool { return slices.Contains(names, name) }
+	if remedy, ok := otherComment(text); ok {
+		return remedy
+	}
+	if remedy, ok := withoutSign(text, st.args, isKnown); ok {
+		return remedy
+	}
+	others := map[string]string{"broadcast": "bcast", "unicast": "ucast", "multicast": "mcast", "interval": "keepalive", "failback": "auto_failback",
+		"name": "node", "host": "node", "server": "node", "port": "udpport", "log": "logfile", "facility": "logfacility", "interface": "bcast"}
+	if _, ours := vocabulary()[text]; ours && text != wordWatchdog {
+		return text + " is a word of lubdub.conf: write it there"
+	}
+	if name := others[text]; name != "" {
+		return "here it is '" + name + " " + h.known[name].form + "'"
+	}
+	if len(st.args) > 0 && (startsWithIP(st.args[0].text) || looksLikeIPv4(st.args[0].text)) {
+		return "a resource group is written in haresources"
+	}
+	if text == "auth" {
+		return "keys are written in authkeys"
+	}
+	return didYouMean(text, names, "remove the line; 'man ha.cf' has the directives")
+}
+
+// heartbeatTime is how a time of another notation is written in ha.cf; empty if it is no time.
+func heartbeatTime(text string) string {
+	d, ok := otherTime(text)
+	if !ok || d <= 0 || d > maxTime {
+		return ""
+	}
+	if d < time.Second {
+		return fmt.Sprintf("%dms", d.Milliseconds())
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
+}
+
+// otherTime reads a time as other programs write it: 5min, 90 s, 1d, 90sec, 00:05:00.
+func otherTime(text string) (time.Duration, bool) {
+	text = strings.ToLower(strings.TrimSpace(text))
+	if d, err := time.ParseDuration(strings.ReplaceAll(text, " ", "")); err == nil {
+		return d, true
+	}
+	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz ")
+	units := map[string]time.Duration{"msec": time.Millisecond, "sec": time.Second, "secs": time.Second, "second": time.Second, "seconds": time.Second,
+		"min": time.Minute, "mins": time.Minute, "minute": time.Minute, "minutes": time.Minute, "hr": time.Hour, "hour": time.Hour, "hours": time.Hour,
+		"d": 24 * time.Hour, "day": 24 * time.Hour, "days": 24 * time.Hour}
+	f, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
+	unit, ok := units[strings.TrimSpace(text[len(digits):])]
+	if err != nil || !ok || math.IsNaN(f) || f < 0 || f*float64(unit) > float64(maxTime) {
+		return 0, false
+	}
+	return time.Duration(f * float64(unit)), true
+}
+
+// odd looks for marks that are no marks here: typographic or single quotes, and '=' with blanks around it. It repeats
+// nothing of the line, for that may be a secret.
+func (c *lubdubConf) odd(st statement) bool {
+	e := c.known[st.key.text]
+	takesOptions := e.options != nil || e.free || st.key.text == wordOn
+	for i, w := range append([]word{st.key}, st.args...) {
+		raw := c.lines[w.line-1][w.at:]
+		key, value, option := strings.Cut(raw, "=")
+		switch {
+		case strings.ContainsFunc(w.text, func(r rune) bool {
+			return unicode.In(r, unicode.Pi, unicode.Pf) || r == '„' || r == '‚' || r == '\u00a0'
+		}):
+			c.errorf(w, `write straight ones: "`, "typographic quotes or blanks are no quotes and blanks here")
+		case strings.HasPrefix(raw, "'"), option && isVariable(key) && strings.HasPrefix(value, "'"):
+			c.errorf(w, `write double quotes: "`, "single quotes do not quote here")
+		case i > 0 && (w.text == "=" || w.text == ":") && !takesOptions:
+			c.errorf(w, "remove it: words are separated by blanks", "%s stands alone", quote(w.text))
+		case i > 0 && (w.text == "=" || w.text == ":" || strings.HasPrefix(w.text, "=")) && takesOptions:
+			c.errorf(w, "write NAME=VALUE without blanks", "'=' with a blank before it")
+		default:
+			continue
+		}
+		return true
+	}
+	return false
+}
+
+// tooMuch refuses a word that has no place in a line.
+func (c *lubdubConf) tooMuch(e entry, st statement, w word) {
+	at := slices.Index(st.args, w)
+	if key, _, _ := strings.Cut(st.args[max(0, at-1)].text, "="); isSecret(key) {
+		c.errorf(w, `a value with blanks needs quotes: `+key+`="..."`, "this word is too much here")
+		return
+	}
+	c.errorf(w, e.fitting(st, at), "%s is too much here", quote(w.text))
+}
+
+// fitting says what to do with a word that has no place in a line.
+func (e entry) fitting(st statement, at int) string {
+	w := st.args[at]
+	var fits []string
+	for _, o := range e.options {
+		anything, _ := o.value("\x01")
+		if wrong, _ := o.value(w.text); wrong == "" && anything != "" {
+			fits = append(fits, o.name+"="+w.text)
+		}
+		if w.text == o.name+":" || w.text == o.name {
+			return "write " + o.name + "=VALUE, without blanks"
+		}
+	}
+	switch {
+	case len(fits) > 0 && len(fits) <= 2:
+		return "write " + strings.Join(fits, " or ")
+	case at > e.fixed && (e.free || e.options != nil) && strings.Contains(st.args[at-1].text, "="):
+		key, value, _ := strings.Cut(st.args[at-1].text, "=")
+		return fmt.Sprintf(`a value with blanks needs quotes: %s="%s %s"`, key, value, w.text)
+	}
+	return "write '" + e.synopsis() + "'"
+}
+
+// hostlike says why a word of haresources is most likely not the name of an agent.
+func (h *haresources) hostlike(r *resource) (words, remedy string) {
+	unit, isUnit := strings.CutSuffix(r.Name, ".service")
+	switch {
+	case isUnit:
+		return "is looked for among the scripts and OCF agents", "for the unit of systemd write systemd:" + unit
+	case r.Name == "proxy":
+		return "is looked for among the scripts and OCF agents", "for the built-in reverse proxy write lubdub-proxy::NAME"
+	case strings.Count(r.Name, ".") >= 2 && len(r.Args) == 0:
+		return "is looked for among the scripts and OCF agents", "if it is a host name, write its address"
+	}
+	return "", ""
+}
+
+// classMeant says what is meant by a word with one colon.
+func classMeant(class, rest string, known []string) string {
+	switch {
+	case nearest(class, known) != "":
+		return didYouMean(class, known, "")
+	case class == "http" || class == "https":
+		return "write the shared address alone; what answers behind it is a resource of its own"
+	case class == "service" || class == "unit" || class == "systemctl":
+		return "write systemd:" + rest
+	case class == "init" || class == "init.d" || class == "sysv":
+		return "write lsb:" + rest
+	case isAgentName(class) && rest != "":
+		return "write " + class + "::" + strings.ReplaceAll(rest, ":", "::") + " with two colons, or begin it with ocf:, lsb:, systemd: or exec:"
+	}
+	return "write ocf:PROVIDER:TYPE, lsb:NAME, systemd:UNIT, exec:NAME, or NAME::ARGUMENT with two colons"
+}
+
+// nodeMeant says what is meant by the first word of a line of haresources that is no node.
+func nodeMeant(l *line, known []string) string {
+	text := l.node.text
+	parts := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '+' || r == '|' })
+	switch {
+	case startsWithIP(text) || looksLikeIPv4(text):
+		return "begin the line with the node that should run the group, as '" + known[0] + " " + text + "'"
+	case text == "node" || text == "group":
+		return "leave out '" + text + "': a line begins with the name of a node"
+	case len(parts) > 1 && slices.Contains(known, parts[0]):
+		return "write " + parts[0] + " alone: the other node takes over by itself"
+	}
+	if meant := sameHost(text, known); meant != "" {
+		return "did you mean " + quote(meant) + "? Names are compared with their domain"
+	}
+	return didYouMean(text, known, "write one of the nodes of ha.cf: "+list(known))
+}
+
+// edge says that an address is the first or the last one of its network, which no node can have.
+func edge(p netip.Prefix) string {
+	if !p.Addr().Is4() || p.Bits() > 30 {
+		return ""
+	}
+	a, mask := p.Addr().As4(), uint32(math.MaxUint32)>>p.Bits()
+	host := (uint32(a[0])<<24 | uint32(a[1])<<16 | uint32(a[2])<<8 | uint32(a[3])) & mask
+	switch host {
+	case 0:
+		return "the address of the network itself"
+	case mask:
+		return "the broadcast address of the network"
+	}
+	return ""
+}

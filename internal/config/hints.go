@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -45,11 +46,7 @@ func withoutSign(text string, args []word, known func(string) bool) (remedy stri
 // meant says what somebody who wrote this word into ha.cf most likely wants.
 func (h *haCF) meant(st statement) string {
 	text := st.key.text
-	names := make([]string, 0, len(h.known))
-	for name := range h.known {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(h.known))
 	isKnown := func(name string) bool { return slices.Contains(names, name) }
 	if remedy, ok := otherComment(text); ok {
 		return remedy
@@ -57,6 +54,15 @@ func (h *haCF) meant(st statement) string {
 	if remedy, ok := withoutSign(text, st.args, isKnown); ok {
 		return remedy
 	}
+	if remedy := h.elsewhere(st); remedy != "" {
+		return remedy
+	}
+	return didYouMean(text, names, "remove the line; 'man ha.cf' has the directives")
+}
+
+// elsewhere says what is another word here, or a word of another file; empty if it is none of that.
+func (h *haCF) elsewhere(st statement) string {
+	text := st.key.text
 	others := map[string]string{"broadcast": "bcast", "unicast": "ucast", "multicast": "mcast", "interval": "keepalive", "failback": "auto_failback",
 		"name": "node", "host": "node", "server": "node", "port": "udpport", "log": "logfile", "facility": "logfacility", "interface": "bcast"}
 	if _, ours := vocabulary()[text]; ours && text != wordWatchdog {
@@ -71,7 +77,7 @@ func (h *haCF) meant(st statement) string {
 	if text == "auth" {
 		return "keys are written in authkeys"
 	}
-	return didYouMean(text, names, "remove the line; 'man ha.cf' has the directives")
+	return ""
 }
 
 // heartbeatTime is how a time of another notation is written in ha.cf; empty if it is no time.
@@ -107,28 +113,34 @@ func otherTime(text string) (time.Duration, bool) {
 // odd looks for marks that are no marks here: typographic or single quotes, and '=' with blanks around it. It repeats
 // nothing of the line, for that may be a secret.
 func (c *lubdubConf) odd(st statement) bool {
-	e := c.known[st.key.text]
-	takesOptions := e.options != nil || e.free || st.key.text == wordOn
-	for i, w := range append([]word{st.key}, st.args...) {
-		raw := c.lines[w.line-1][w.at:]
-		key, value, option := strings.Cut(raw, "=")
-		switch {
-		case strings.ContainsFunc(w.text, func(r rune) bool {
-			return unicode.In(r, unicode.Pi, unicode.Pf) || r == '„' || r == '‚' || r == '\u00a0'
-		}):
+	for _, w := range append([]word{st.key}, st.args...) {
+		if raw := c.lines[w.line-1][w.at:]; strings.ContainsFunc(w.text, isTypographic) {
 			c.errorf(w, `write straight ones: "`, "typographic quotes or blanks are no quotes and blanks here")
-		case strings.HasPrefix(raw, "'"), option && isVariable(key) && strings.HasPrefix(value, "'"):
+			return true
+		} else if key, value, option := strings.Cut(raw, "="); raw[0] == '\'' || option && isVariable(key) && strings.HasPrefix(value, "'") {
 			c.errorf(w, `write double quotes: "`, "single quotes do not quote here")
-		case i > 0 && (w.text == "=" || w.text == ":") && !takesOptions:
-			c.errorf(w, "remove it: words are separated by blanks", "%s stands alone", quote(w.text))
-		case i > 0 && (w.text == "=" || w.text == ":" || strings.HasPrefix(w.text, "=")) && takesOptions:
-			c.errorf(w, "write NAME=VALUE without blanks", "'=' with a blank before it")
-		default:
-			continue
+			return true
 		}
-		return true
 	}
-	return false
+	return c.lonely(st)
+}
+
+func isTypographic(r rune) bool {
+	return unicode.In(r, unicode.Pi, unicode.Pf) || r == '„' || r == '‚' || r == '\u00a0'
+}
+
+// lonely looks for '=' with a blank before it.
+func (c *lubdubConf) lonely(st statement) bool {
+	at := slices.IndexFunc(st.args, func(w word) bool { return w.text == "=" || w.text == ":" || strings.HasPrefix(w.text, "=") })
+	if at < 0 {
+		return false
+	}
+	if e := c.known[st.key.text]; e.options != nil || e.free || st.key.text == wordOn {
+		c.errorf(st.args[at], "write NAME=VALUE without blanks", "'=' with a blank before it")
+	} else {
+		c.errorf(st.args[at], "remove it: words are separated by blanks", "%s has no meaning here", quote(st.args[at].text[:1]))
+	}
+	return true
 }
 
 // tooMuch refuses a word that has no place in a line.

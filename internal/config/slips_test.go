@@ -41,7 +41,7 @@ func TestSlips(t *testing.T) {
 		got.WriteString("== " + slip + "\n")
 		_, problems := Parse(files, machine())
 		for told := range strings.Lines(printed(problems)) {
-			if strings.Contains(strings.TrimPrefix(told, "    "+text), "secret\n") {
+			if strings.Contains(text, "password") && strings.Contains(told, "secret") {
 				t.Errorf("%s: a secret is printed: %s", slip, told)
 			}
 			if !strings.HasPrefix(told, "    ") {

@@ -39,22 +39,35 @@ func (w world) askMissing(a *wishes) error {
 	}
 	q := questions{in: bufio.NewScanner(w.Stdin), out: w.Stdout}
 	if len(a.nodes) == 0 {
-		a.nodes = []string{
-			q.ask("The node that should run the service, as 'uname -n' prints it", strings.ToLower(host)),
-			q.ask("The other node, as 'uname -n' prints it there", ""),
+		first := q.ask("The node that should run the service, as 'uname -n' prints it", strings.ToLower(host),
+			func(name string) string { return w.try(wishes{nodes: []string{name, "other." + name}}) })
+		a.nodes = []string{first, q.ask("The other node, as 'uname -n' prints it there", "", func(name string) string {
+			if strings.EqualFold(name, first) {
+				return "that is the first node again"
+			}
+			return w.try(wishes{nodes: []string{first, name}})
+		})}
+	}
+	// Each answer is tried together with those before it.
+	so := func(change func(*wishes, []string)) func([]string) string {
+		return func(answers []string) string {
+			trial := *a
+			change(&trial, answers)
+			return w.try(trial)
 		}
 	}
 	if len(a.links) == 0 {
-		a.links = q.list("The links between them, two on different cables, with commas", strings.Join(likelyLinks(interfaces), ", "))
+		a.links = q.list("The links between them, two on different cables, with commas", strings.Join(likelyLinks(interfaces), ", "), so(func(t *wishes, l []string) { t.links = l }))
 	}
 	if a.address == "" {
-		a.address = q.ask("The shared address, a free one of "+subnets(interfaces), "")
+		check := so(func(t *wishes, l []string) { t.address = l[0] })
+		a.address = q.ask("The shared address, a free one of "+subnets(interfaces), "", func(text string) string { return check([]string{text}) })
 	}
 	if len(a.service) == 0 {
-		a.service = q.list("What runs behind it, as apache::/etc/apache2/apache2.conf (empty: the address alone)", none)
+		a.service = q.list("What runs behind it, as apache::/etc/apache2/apache2.conf (empty: the address alone)", none, so(func(t *wishes, l []string) { t.service = l }))
 	}
 	if len(a.pings) == 0 {
-		a.pings = q.list("A third machine that both nodes can ping, as the router (empty: none)", none)
+		a.pings = q.list("A third machine that both nodes can ping, as the router (empty: none)", none, so(func(t *wishes, l []string) { t.pings = l }))
 	}
 	return q.err
 }
@@ -72,8 +85,9 @@ type questions struct {
 	err error
 }
 
-// ask returns the answer, or what is proposed when the line is empty.
-func (q *questions) ask(question, proposed string) string {
+// ask returns the answer, or what is proposed when the line is empty. When something is wrong with the answer it says
+// so, and asks again.
+func (q *questions) ask(question, proposed string, wrong func(answer string) string) string {
 	for range maxTries {
 		if q.err != nil {
 			return ""
@@ -90,20 +104,32 @@ func (q *questions) ask(question, proposed string) string {
 			q.err = errors.Join(errors.New("the answers ended; nothing is written"), q.in.Err())
 			return ""
 		}
-		if answer := strings.TrimSpace(q.in.Text()); answer != "" {
+		answer := strings.TrimSpace(q.in.Text())
+		if answer == "" {
+			answer = proposed
+		}
+		if answer == "" {
+			continue
+		}
+		words := wrong(answer)
+		if words == "" {
 			return answer
 		}
-		if proposed != "" {
-			return proposed
+		if _, q.err = fmt.Fprintf(q.out, "  %s\n", visible(words)); q.err != nil {
+			return ""
 		}
 	}
-	q.err = errors.New("there was no answer; nothing is written")
+	q.err = errors.New("there was no answer that could be used; nothing is written")
 	return ""
 }
 
 // list asks for several answers in one line.
-func (q *questions) list(question, proposed string) []string {
-	answer := q.ask(question, proposed)
+func (q *questions) list(question, proposed string, wrong func([]string) string) []string {
+	return parted(q.ask(question, proposed, func(answer string) string { return wrong(parted(answer)) }))
+}
+
+// parted are the answers of a line.
+func parted(answer string) []string {
 	if answer == none || answer == "" {
 		return nil
 	}

@@ -21,6 +21,7 @@ type checked struct {
 	Protection *protection `json:",omitempty"`
 	Fences     []string    `json:",omitempty"` // the fence devices there are
 	Agents     []string    `json:",omitempty"` // what was run to examine the resources
+	NodeLines  []string    `json:",omitempty"` // lines of lubdub.conf for one node, and whether they count here
 	Live       []string    `json:",omitempty"` // what the machine and the network say
 }
 
@@ -41,12 +42,13 @@ type protection struct {
 
 func checkCommand(w world) *cobra.Command {
 	var dir, node, runtime string
-	var live, asJSON bool
+	var live, asJSON, quiet bool
 	c := &cobra.Command{
 		Use: "check", Short: "Read the configuration as the daemon would, and say all that is wrong", Args: cobra.NoArgs,
 		Long: `Check changes nothing. It prints every error and warning with its place, looks for the agents of
-all resources, asks those that can (validate-all) what they think of their parameters, and ends with 0 when the configuration is good, with 1 when the daemon would refuse it
-or a resource could not run here.
+all resources, asks those that can (validate-all) what they think of their parameters, and says in
+one line for each resource what was run. It ends with 0 when the configuration is good, with 1 when
+the daemon would refuse it or a resource could not run here. --quiet leaves out what is good.
 
 --live also looks at the interfaces, and asks the network whether somebody else has a shared address.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -63,6 +65,10 @@ or a resource could not run here.
 				w.lookAround(cmd.Context(), runtime, loaded, &report)
 			}
 			report.conclude(loaded)
+			if quiet {
+				report.hush()
+				problems = slices.DeleteFunc(problems, func(p config.Problem) bool { return p.Severity == config.Notice })
+			}
 			if asJSON {
 				err = printJSON(w.Stdout, report)
 			} else {
@@ -79,7 +85,17 @@ or a resource could not run here.
 	c.Flags().StringVar(&runtime, "runtime", w.RuntimeDir, "where the daemon's control socket is")
 	c.Flags().BoolVar(&live, "live", false, "look at the interfaces and ask the network, too")
 	c.Flags().BoolVar(&asJSON, "json", false, "for programs")
+	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "errors and warnings alone; nothing when there are none")
 	return c
+}
+
+// hush leaves out what is good.
+func (c *checked) hush() {
+	c.NodeLines, c.Agents, c.Fences, c.Live, c.Protection = nil, nil, nil, nil, nil
+	c.Problems = slices.DeleteFunc(c.Problems, func(f found) bool { return f.Severity == config.Notice.String() })
+	if c.Good {
+		c.Summary = ""
+	}
 }
 
 // examine collects what the files show, and what the agents they name lack.
@@ -96,6 +112,7 @@ func examine(loaded *config.Loaded, problems config.Problems) checked {
 			c.add(config.Error, filepath.Join(loaded.Dir, "lubdub.conf"), err.Error(), "")
 		}
 	}
+	c.NodeLines = loaded.NodeLines
 	runner := checkRunner(loaded)
 	for _, g := range loaded.Config.Groups {
 		for _, r := range g.Resources {
@@ -151,9 +168,17 @@ func number(n int, of string) string {
 }
 
 // errorsIn is the closing line of a configuration that is refused.
-func errorsIn(problems config.Problems) error {
+func (w world) errorsIn(problems config.Problems, dir string) error {
 	c := examine(nil, problems)
-	return fmt.Errorf("the configuration has %s; to see it again: lubdub check", number(c.count(config.Error), "error"))
+	return fmt.Errorf("the configuration has %s; to see it again: %s", number(c.count(config.Error), "error"), w.withDir("check", dir))
+}
+
+// withDir is a command line as it must be typed: with the directory, if that is not the usual one.
+func (w world) withDir(command, dir string) string {
+	if dir == w.ConfigDir {
+		return "lubdub " + command
+	}
+	return "lubdub " + command + " -d " + dir
 }
 
 // print writes the problems with their lines, then those that have no line.
@@ -170,7 +195,7 @@ func (c *checked) print(out io.Writer, problems config.Problems) error {
 			return err
 		}
 	}
-	for _, l := range slices.Concat(c.Agents, c.Fences, c.Live) {
+	for _, l := range slices.Concat(c.NodeLines, c.Agents, c.Fences, c.Live) {
 		if _, err := fmt.Fprintln(out, l); err != nil {
 			return err
 		}
@@ -179,6 +204,9 @@ func (c *checked) print(out io.Writer, problems config.Problems) error {
 		if err := p.print(out); err != nil {
 			return err
 		}
+	}
+	if c.Summary == "" {
+		return nil
 	}
 	_, err := fmt.Fprintln(out, c.Summary)
 	return err

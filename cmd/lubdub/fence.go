@@ -79,7 +79,7 @@ see docs/fencing.md.`,
 				if err := problems.Print(w.Stderr); err != nil {
 					return err
 				}
-				return errorsIn(problems)
+				return w.errorsIn(problems, dir)
 			}
 			return w.testFences(cmd.Context(), loaded, asJSON)
 		},

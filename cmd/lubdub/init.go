@@ -134,17 +134,22 @@ func (w world) sayNext(a wishes, answers config.Answers) error {
 	if err != nil {
 		return err
 	}
+	check, start := w.withDir("check", a.dir), "systemctl enable --now lubdub"
+	if a.dir != w.ConfigDir {
+		check = w.withDir("check", dir)
+		start = "lubdub run -d " + dir + " (the unit of systemd reads " + w.ConfigDir + ")"
+	}
 	_, err = fmt.Fprintf(w.Stdout, `Written: %[1]s/ha.cf, %[1]s/haresources, %[1]s/authkeys (mode 600: it holds the secret).
 
 Next:
   1. read them: every line says what it is for
-  2. here:       lubdub check --live
+  2. here:       %[3]s --live
   3. copy them:  scp -p %[1]s/ha.cf %[1]s/haresources %[1]s/authkeys %[2]s:%[1]s/
-  4. on %[2]s:  lubdub check --live
+  4. on %[2]s:  %[3]s --live
   5. on both:    systemctl disable --now the programs that lubdub is to start; it starts them itself
-  6. on both:    systemctl enable --now lubdub
+  6. on both:    %[4]s
   7. look:       lubdub status
-`, dir, other)
+`, dir, other, check, start)
 	return err
 }
 

@@ -43,7 +43,7 @@ func (w world) run(ctx context.Context, o daemon.Options, dir, node string) erro
 		return err
 	}
 	if loaded == nil {
-		return exit{exitConfig, errorsIn(problems)}
+		return exit{exitConfig, w.errorsIn(problems, dir)}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -58,6 +58,7 @@ func execute(ctx context.Context, w world) int {
 	root := newRoot(w)
 	// Until a command has begun, whatever is wrong is wrong with its command line.
 	began := false
+	explain(root)
 	note(root, &began)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

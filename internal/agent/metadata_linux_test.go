@@ -102,8 +102,8 @@ func TestExamine(t *testing.T) {
 	}{
 		{res("db"), agent + "/db validate-all: it is not content", "db validate-all: exit code 6 (badly configured): no disk: a start here would end with that"},
 		{res("db", "disk=/dev/x"), agent + "/db validate-all: nothing is wrong", ""},
-		{res("plain"), "its agent has no validate-all: nothing was run", ""},
-		{res("mute"), "", agent + "/mute meta-data: it did not answer well, and it said nothing: its time-outs are the usual ones, and its parameters are not checked before a start"},
+		{res("plain"), agent + "/plain meta-data: it has no validate-all, so its parameters were not checked", ""},
+		{res("mute"), agent + "/mute meta-data: it cannot say what it can", agent + "/mute meta-data: it did not answer well, and it said nothing: its time-outs are the usual ones, and its parameters are not checked before a start"},
 		{res("absent"), "", ""},
 	} {
 		e := w.Examine(t.Context(), "web", c.res)

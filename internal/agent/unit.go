@@ -218,12 +218,14 @@ func (r *Runner) examineUnit(ctx context.Context, res cluster.Resource) (e Exami
 	u, err := r.openUnits(ctx)
 	if err != nil {
 		e.Doubts = append(e.Doubts, Problem{Words: strings.ReplaceAll(err.Error(), "\n", ", "), Remedy: "units of systemd can only be run where systemd runs"})
+		e.Ran = append(e.Ran, "systemd cannot be asked for "+name+": nothing was run")
 		return e
 	}
 	defer u.close()
 	s, err := u.state(ctx, name)
 	if err != nil {
 		e.Doubts = append(e.Doubts, Problem{Words: fmt.Sprintf("ask systemd for %s: %v", name, err), Remedy: "systemctl status " + name})
+		e.Ran = append(e.Ran, "systemd was asked for "+name+" and gave no answer")
 		return e
 	}
 	if wrong := s.unloadable(name); wrong != nil {

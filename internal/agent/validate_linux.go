@@ -48,7 +48,8 @@ type Examined struct {
 }
 
 // Examine asks the agent of a resource what it thinks: validate-all and the time-outs that it advises, for OCF agents;
-// whether it is started at boot, for units of systemd. What [Runner.Check] finds wrong is not said again.
+// whether systemd knows it, for units; of other agents, that they are there. And whether the machine starts at boot
+// what the resource runs. What [Runner.Check] finds wrong is not said again.
 func (r *Runner) Examine(ctx context.Context, group string, resource cluster.Resource) Examined {
 	p, wrong := r.plan(resource)
 	if wrong != nil {
@@ -59,6 +60,14 @@ func (r *Runner) Examine(ctx context.Context, group string, resource cluster.Res
 		return r.examineOCF(ctx, group, resource, p)
 	case classSystemd:
 		return r.examineUnit(ctx, resource)
+	case classHeartbeat, classLSB:
+		return r.examineScript(ctx, resource, p)
+	case classExec:
+		if checkCommands(resource.Commands) == nil {
+			return examineCommands(resource)
+		}
+	case classProxy:
+		return Examined{Ran: []string{"it is built in: its settings were read as it would read them; nothing was run"}}
 	}
 	return Examined{}
 }
@@ -67,6 +76,7 @@ func (r *Runner) examineOCF(ctx context.Context, group string, res cluster.Resou
 	m, err := r.metadata(ctx, p)
 	if err != nil {
 		e.Doubts = append(e.Doubts, Problem{Words: err.Error(), Remedy: "its time-outs are the usual ones, and its parameters are not checked before a start"})
+		e.Ran = append(e.Ran, p.path+" meta-data: it cannot say what it can")
 		return e
 	}
 	for _, a := range []struct {
@@ -84,9 +94,15 @@ func (r *Runner) examineOCF(ctx context.Context, group string, res cluster.Resou
 		}
 	}
 	q := Request{Resource: res, Group: group, Action: cluster.Start, Timeout: validateTime}
+	ctx, free := context.WithTimeout(ctx, validateTime)
+	defer free()
+	e.Doubts = append(e.Doubts, r.startedAtBoot(ctx, res)...)
 	switch bad, ran := r.validate(ctx, q, p); {
 	case !ran:
-		e.Ran = append(e.Ran, "its agent has no validate-all: nothing was run")
+		e.Ran = append(e.Ran, p.path+" meta-data: it has no validate-all, so its parameters were not checked")
+	case ctx.Err() != nil:
+		e.Doubts = append(e.Doubts, Problem{Words: fmt.Sprintf("%s validate-all: it did not answer within %s", p.path, validateTime), Remedy: "a start would try it all the same"})
+		e.Ran = append(e.Ran, p.path+" validate-all: it did not answer")
 	case bad != nil:
 		e.Doubts = append(e.Doubts, Problem{Words: bad.Words, Remedy: "a start here would end with that"})
 		e.Ran = append(e.Ran, p.path+" validate-all: it is not content")

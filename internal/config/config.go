@@ -167,9 +167,20 @@ func (f Files) source(which int, log *report) *source {
 		s.broken = s.broken || found.unread
 		s.whole(Error, found.words, found.remedy)
 	case s.absent && file.need != "":
-		s.whole(Error, "there is no such file; it holds "+file.need, "'lubdub init' writes all three files")
+		s.whole(Error, "there is no such file; it holds "+file.need, "'lubdub init"+f.otherDir()+"' writes all three files")
 	}
 	return s
+}
+
+// usualDir is where the files are unless a command is told otherwise.
+const usualDir = "/etc/ha.d"
+
+// otherDir is what a command needs to find the files.
+func (f Files) otherDir() string {
+	if f.Dir == usualDir || f.Dir == "" {
+		return ""
+	}
+	return " -d " + f.Dir
 }
 
 // watchedDigests sums up the files to watch.

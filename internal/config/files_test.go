@@ -122,7 +122,7 @@ func TestLoad(t *testing.T) {
 			`lubdub.conf:1:11: warning: "/nowhere/x" cannot be read`},
 		{"watched directory", func(t *testing.T, dir string) { write(t, dir, "lubdub.conf", "watchfile /etc\n") }, `"/etc" cannot be read`},
 		{"nodeinfo", func(t *testing.T, dir string) { write(t, dir, "nodeinfo", "gamma\n") }, `this node is called "gamma"`},
-		{"no ha.cf", func(t *testing.T, dir string) { remove(t, dir, "ha.cf") }, "ha.cf:1:1: error: there is no such file; it holds the nodes, links and times; 'lubdub init'"},
+		{"no ha.cf", func(t *testing.T, dir string) { remove(t, dir, "ha.cf") }, "ha.cf:1:1: error: there is no such file; it holds the nodes, links and times; 'lubdub init -d /"},
 		{"no haresources", func(t *testing.T, dir string) { remove(t, dir, "haresources") }, "haresources:1:1: error: there is no such file"},
 		{"no authkeys", func(t *testing.T, dir string) { remove(t, dir, "authkeys") }, "authkeys:1:1: error: there is no such file"},
 		{"keys that others read", func(t *testing.T, dir string) { chmod(t, dir, 0o640) }, "authkeys:1:1: error: the mode is 0640: others may read or change the keys; chmod 600 "},

@@ -14,6 +14,7 @@ type haCF struct {
 	last  map[string]word // the value that counts, of directives that have one
 
 	nodes      []word // lower case, each once
+	misnamed   bool   // there is one more, with a name that cannot be
 	links      []link
 	own        []word   // ucast lines that point to this machine: they let both files be equal
 	kinds      []string // of all links in the order written, those to this machine included
@@ -111,6 +112,7 @@ func (h *haCF) node(st statement) {
 	for _, w := range st.args {
 		if wrong, remedy := isNodeName(w.text); wrong != "" {
 			h.errorf(w, remedy, "node: %s %s", quote(w.text), wrong)
+			h.misnamed = true
 			continue
 		}
 		w.text = strings.ToLower(w.text)

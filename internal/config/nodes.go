@@ -34,6 +34,8 @@ func (h *haCF) identify(cfg *cluster.Config, name, from string) {
 		return
 	}
 	switch {
+	case h.misnamed && len(h.nodes) < 2:
+		return // that is said already
 	case len(h.nodes) == 0:
 		h.whole(Error, "no node is named", "add a line 'node NAME' for each of the two nodes, as 'uname -n' prints it there")
 		return

@@ -444,7 +444,7 @@ func (d *daemon) reloadKeys(ctx context.Context) {
 	note := cluster.Noted{Kind: "keys", Words: "authkeys was read again: its keys count from now on"}
 	loaded, problems := d.Load()
 	if loaded == nil {
-		note.Level, note.Words = cluster.Alarm, "the configuration has errors now: the old keys stay; see: lubdub check"
+		note.Level, note.Words = cluster.Alarm, "the configuration has errors now: the old keys stay; see: lubdub check -d "+d.Loaded.Dir
 		for _, p := range problems {
 			if p.Severity == config.Error {
 				note.Lines = append(note.Lines, fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Words))

@@ -25,7 +25,11 @@ type Runner struct {
 	Addresses Addresses
 	Proxy     Proxy
 
-	known sync.Map // the metadata of OCF agents: path to described
+	known  sync.Map // the metadata of OCF agents: path to described
+	trails sync.Map // what is kept of resources between actions: GROUP/NAME to *trail
+	kernel kernelLog
+	// kernelLogPath is where the kernel's log is read; usual: /dev/kmsg.
+	kernelLogPath string
 }
 
 // Addresses puts the shared address of a resource of class "address" on its interface.
@@ -50,6 +54,9 @@ type Request struct {
 	Timeout  time.Duration // longer if the agent advises that, and nobody wrote a time-out
 	Epoch    uint64        // of the group; the agent gets it as LUBDUB_EPOCH
 	Deadline cluster.Time  // of the group's lease at the start of the action; the agent gets it as LUBDUB_DEADLINE
+
+	began time.Time
+	heard *heard
 }
 
 // Problem is why a resource cannot be run here.
@@ -80,10 +87,7 @@ const (
 // Run performs an action and returns when it is over, at the latest [maxGrace] and a moment after its time-out. To
 // cancel ctx ends it. The outcome has no ID.
 func (r *Runner) Run(ctx context.Context, q Request) cluster.Outcome {
-	began := time.Now()
-	out := r.run(ctx, q)
-	out.Took = time.Since(began)
-	return out
+	return r.told(ctx, q)
 }
 
 func (r *Runner) run(ctx context.Context, q Request) cluster.Outcome {
@@ -104,7 +108,7 @@ func (r *Runner) run(ctx context.Context, q Request) cluster.Outcome {
 	}
 	ctx, free := context.WithTimeout(ctx, q.Timeout)
 	defer free()
-	out := r.perform(ctx, q, p)
+	out := r.verified(ctx, q, p, r.perform(ctx, q, p))
 	if q.Action == cluster.Monitor && out.Result == cluster.OK && len(q.Resource.Endpoints) > 0 {
 		return endpoints(ctx, q, out)
 	}

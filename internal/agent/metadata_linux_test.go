@@ -51,7 +51,7 @@ func TestValidateBeforeStart(t *testing.T) {
 	if asked := read(t, w.dir+"/asked"); asked != "x\n" {
 		t.Errorf("meta-data were asked for %d times", strings.Count(asked, "x"))
 	}
-	if calls := read(t, w.dir+"/calls"); !strings.HasPrefix(calls, "validate-all 10000\nstart 20000\nvalidate-all") {
+	if calls := read(t, w.dir+"/calls"); !strings.HasPrefix(calls, "validate-all 10000\nstart 20000\nmonitor 20000\nvalidate-all") {
 		t.Errorf("calls:\n%s", calls)
 	}
 	q = short("db", cluster.Start, 300*time.Millisecond)

@@ -51,6 +51,7 @@ type ending struct {
 	leash    error          // it was ended because of this: the error of its context
 	hopeless bool           // it was ended, for what it printed
 	stuck    int            // its process id, when even SIGKILL did not end it
+	doing    string         // what ran of it when its time was over
 	output   string         // standard output, when kept apart
 	all      string         // all that it wrote
 }
@@ -134,7 +135,7 @@ func (c command) wait(ctx context.Context, cmd *exec.Cmd, seen <-chan struct{}) 
 	}
 	if !over(done) { // else it was faster
 		if e.leash = ctx.Err(); e.leash != nil {
-			e.hopeless = false
+			e.hopeless, e.doing = false, doing(cmd.Process.Pid)
 		}
 		if !endGroup(cmd.Process.Pid, done, c.grace) {
 			e.stuck = cmd.Process.Pid

@@ -57,13 +57,13 @@ func TestHangs(t *testing.T) {
 	w := newWorld(t)
 	w.ocf(t, "db", `echo "ERROR: lock is held"; echo waiting; exec sleep 60`)
 	out := w.expect(t, short("db", cluster.Stop, 300*time.Millisecond), cluster.TimedOut,
-		"db stop: ended after 300ms: it did not answer; it said: lock is held")
+		"db stop: ended after 300ms: it did not answer; it said: lock is held; it was busy with sleep (process ...")
 	if len(out.Lines) != 2 || out.Took < 300*time.Millisecond || out.Took > 2*time.Second {
 		t.Errorf("got %q after %v", out.Lines, out.Took)
 	}
 	w.heartbeat(t, "slow", "exec sleep 60")
 	w.expect(t, short("slow", cluster.Start, 200*time.Millisecond), cluster.TimedOut,
-		"slow start: ended after 200ms: it did not answer when asked for its status before the start")
+		"slow start: ended after 200ms: it did not answer when asked for its status before the start; it was busy with sleep (process ...")
 }
 
 // It ignores SIGTERM, and so do its children: all end.

@@ -30,6 +30,7 @@ func (r *Runner) script(ctx context.Context, q Request, p plan) cluster.Outcome 
 		}
 		if status.Result == cluster.OK {
 			status.Words = q.Resource.Name + " was running already"
+			q.heard.runs = true
 			return status
 		}
 	case q.Action == cluster.Start && p.class == classOCF:
@@ -99,6 +100,7 @@ func (r *Runner) once(ctx context.Context, q Request, p plan, interval time.Dura
 		return cluster.Outcome{Result: result,
 			Words: fmt.Sprintf("%s %s: %s cannot be executed: %v", q.Resource.Name, q.Action, p.path, err)}, -1
 	}
+	q.heard.note(linesOf(e.all), e.doing)
 	return answer(q, p, e), e.code
 }
 
@@ -107,7 +109,8 @@ const agentApache = "apache"
 
 // hopeless is what Apache prints before it ends at once. Its agent does not notice, and waits for it until the start's
 // time is over.
-var hopeless = regexp.MustCompile(`Syntax error on line \d+|no listening sockets available|Unable to open logs`)
+var hopeless = regexp.MustCompile(`Syntax error on line \d+|no listening sockets available|Unable to open logs|` +
+	`Configuration check failed|bad (?:user|group) name|command failed: \S*/(?:apache2|httpd)\S* -`)
 
 // verb is what the agent is told to do.
 func verb(class string, a cluster.Action) string {

@@ -43,6 +43,14 @@ func (s unitState) still() bool { return !s.runs() && !s.gone() }
 // gone says that nothing of the unit runs.
 func (s unitState) gone() bool { return s.active == unitInactive || s.active == unitFailed }
 
+// enabled says that the unit is started at boot.
+func (s unitState) enabled() bool { return strings.HasPrefix(s.file, "enabled") }
+
+// bootProblem is what is wrong with a unit that is started at boot.
+func bootProblem(name string) Problem {
+	return Problem{Words: name + " is started at boot, by both nodes and without lubdub", Remedy: "systemctl disable " + name}
+}
+
 // String says how the unit is, and of a failure how it came.
 func (s unitState) String() string {
 	text := s.active
@@ -130,10 +138,12 @@ func settled(ctx context.Context, u units, name string, s unitState) (unitState,
 // lookedAt is the outcome of a monitor action.
 func (r *Runner) lookedAt(q Request, name string, s unitState) cluster.Outcome {
 	switch {
+	case s.runs() && s.enabled() && !q.Resource.Warm:
+		return cluster.Outcome{Degraded: true, Words: fmt.Sprintf("%s runs, but %s", q.Resource.Name, bootProblem(name))}
 	case s.runs():
 		return cluster.Outcome{Words: q.Resource.Name + " runs"}
 	case s.active == unitFailed:
-		return cluster.Outcome{Result: cluster.NotRunning, Words: fmt.Sprintf("%s does not run: %s is %s", q.Resource.Name, name, s), Lines: r.journal(name)}
+		return cluster.Outcome{Result: cluster.NotRunning, Words: fmt.Sprintf("%s does not run: %s is %s", q.Resource.Name, name, s), Lines: r.journal(q, name)}
 	case s.load != "loaded":
 		return cluster.Outcome{Result: cluster.NotRunning, Words: fmt.Sprintf("%s does not run: %s is %s", q.Resource.Name, name, s.load)}
 	}
@@ -189,13 +199,13 @@ func (r *Runner) jobEnded(ctx context.Context, q Request, u units, good func(uni
 		return cluster.Outcome{Words: fmt.Sprintf("%s %s", q.Resource.Name, done(q.Action))}
 	case ctx.Err() != nil:
 		out := q.unended(ctx.Err())
-		out.Lines = r.journal(name)
+		out.Lines = r.journal(q, name)
 		return out
 	case err != nil:
 		return failure(q, err)
 	}
 	words := fmt.Sprintf("%s %s: the job of %s ended with %q, and the unit is %s", q.Resource.Name, q.Action, name, result, s)
-	return cluster.Outcome{Result: cluster.Failed, Words: words, Lines: r.journal(name)}
+	return cluster.Outcome{Result: cluster.Failed, Words: words, Lines: r.journal(q, name)}
 }
 
 // openUnits reaches systemd.
@@ -231,8 +241,8 @@ func (r *Runner) examineUnit(ctx context.Context, res cluster.Resource) (e Exami
 	if wrong := s.unloadable(name); wrong != nil {
 		e.Doubts = append(e.Doubts, *wrong)
 	}
-	if strings.HasPrefix(s.file, "enabled") {
-		e.Doubts = append(e.Doubts, Problem{Words: name + " is started at boot, by both nodes and without lubdub", Remedy: "systemctl disable " + name})
+	if s.enabled() {
+		e.Doubts = append(e.Doubts, bootProblem(name))
 	}
 	e.Ran = append(e.Ran, fmt.Sprintf("systemd was asked: %s is %s, %s, %s", name, s.load, s.file, s))
 	return e

@@ -86,7 +86,7 @@ func (s systemctl) job(ctx context.Context, a cluster.Action, unit string) (stri
 func (s systemctl) forget(ctx context.Context, unit string) { _, _ = s.run(ctx, "reset-failed", unit) }
 
 // journal is the end of what a unit wrote; nothing where there is no journal.
-func (r *Runner) journal(unit string) []string {
+func (r *Runner) journal(q Request, unit string) []string {
 	path := onSearchPath("journalctl")
 	if path == "" {
 		return nil
@@ -94,11 +94,17 @@ func (r *Runner) journal(unit string) []string {
 	// The action's own time may be over; this one is short.
 	ctx, free := context.WithTimeout(context.Background(), journalTime)
 	defer free()
-	c := command{argv: []string{path, "--unit", unit, "--lines", journalLines, "--output", "cat", "--no-pager", "--quiet"},
+	since := q.began.Truncate(time.Second)
+	if q.Action == cluster.Monitor {
+		since = since.Add(-q.Resource.Interval - q.Timeout) // when the last one may have begun
+	}
+	c := command{argv: []string{path, "--unit", unit, "--lines", journalLines, "--output", "cat", "--no-pager", "--quiet",
+		fmt.Sprintf("--since=@%d", since.Unix())},
 		env: []string{"PATH=" + searchPath, "LC_ALL=C"}, split: true, grace: lookTime}
 	e, err := c.run(ctx)
 	if err != nil || e.code != exitOK {
 		return nil
 	}
+	q.heard.note(linesOf(e.output), "")
 	return lastLines(linesOf(e.output))
 }

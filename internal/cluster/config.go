@@ -71,6 +71,7 @@ type Resource struct {
 	User      string        // whom its agent runs as; empty: root
 	Commands  Commands      // for class "exec" only
 	Endpoints []Endpoint    // asked in each monitor action, beside the agent
+	Logs      []string      // what the service writes to, shown when an action fails; none: as is usual for its kind
 }
 
 // StartPolicy says what is done when a resource does not start.

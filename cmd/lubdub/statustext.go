@@ -235,5 +235,8 @@ func resourceWords(s api.Status, r cluster.ResourceStatus) string {
 	if r.Forgotten > s.Boot {
 		parts = append(parts, "forgotten at "+clockTime(s, r.Forgotten))
 	}
+	if r.Degraded != "" {
+		parts = append(parts, "degraded: "+r.Degraded)
+	}
 	return strings.Join(parts, "; ")
 }

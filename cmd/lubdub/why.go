@@ -31,8 +31,10 @@ type story struct {
 	Since   []api.Event // what has happened since and may matter
 	Now     string
 	Failed  []cluster.ResourceStatus
-	Next    []string // what would move it, and what holds it
-	Ask     string   `json:",omitempty"` // who knows more
+	// Degraded is what runs, but not as it should, and why.
+	Degraded []string `json:",omitempty"`
+	Next     []string // what would move it, and what holds it
+	Ask      string   `json:",omitempty"` // who knows more
 }
 
 func whyCommand(w world) *cobra.Command {
@@ -114,6 +116,9 @@ func tell(s api.Status, g cluster.GroupStatus, events []api.Event) story {
 	for _, r := range g.Resources {
 		if r.Words != "" {
 			t.Failed = append(t.Failed, r)
+		}
+		if r.Degraded != "" {
+			t.Degraded = append(t.Degraded, r.Name+" is degraded: "+r.Degraded)
 		}
 	}
 	root := eventID(s.Incarnation, g.Cause)

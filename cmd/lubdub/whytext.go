@@ -31,6 +31,9 @@ func (p paint) story(t story) string {
 		p.columns(&out, "  ", [][]cell{{label("failed"), {red, r.Name + ": " + r.Words}}})
 		out.WriteString(p.quoted("           ", r.Lines))
 	}
+	for _, words := range t.Degraded {
+		p.columns(&out, "  ", [][]cell{{label("beware"), {yellow, words}}})
+	}
 	for _, n := range t.Next {
 		p.columns(&out, "  ", [][]cell{{label("next"), {plain, n}}})
 	}

@@ -81,7 +81,7 @@ func (t *trail) briefly(look func() evidence) (evidence, bool) {
 // belongs to one that went well.
 func (r *Runner) mark(q Request, t *trail) {
 	t.briefly(func() evidence {
-		if q.Action != cluster.Monitor || !t.begun.Swap(true) {
+		if first := !t.begun.Swap(true); first || q.Action != cluster.Monitor {
 			t.logs = marks(logsOf(q.Resource))
 		}
 		for i := range t.logs {
@@ -147,11 +147,14 @@ func (r *Runner) explained(q Request, t *trail, out cluster.Outcome) cluster.Out
 // conclude makes the outcome that is told: the cause in front and the evidence below it.
 func (e *evidence) conclude() cluster.Outcome {
 	out := e.out
-	out.Lines = e.quoted()
 	if p := e.cause(); p != nil {
 		out.Words = fmt.Sprintf("%s: %s", subject(e.q, e.out), p)
-		out.Lines = append([]string{discreet(e.q.Resource, shorten(clean(e.out.Words), maxWords))}, out.Lines...)
+		// The agent's own words become the first line: what they quote is not said again.
+		out.Lines = append([]string{shorten(clean(e.out.Words), maxWords)}, slices.DeleteFunc(slices.Clone(out.Lines), func(line string) bool {
+			return strings.Contains(e.out.Words, strings.TrimSpace(strings.TrimPrefix(withoutLevel(line), reasonPrefix)))
+		})...)
 	}
+	out.Lines = e.quoted(out.Lines)
 	out.Words = discreet(e.q.Resource, out.Words+e.late(out))
 	return out
 }
@@ -165,7 +168,7 @@ func subject(q Request, out cluster.Outcome) string {
 }
 
 // quoted are the lines below the sentence: the agent's own, then each log's under its name.
-func (e *evidence) quoted() []string {
+func (e *evidence) quoted(own []string) []string {
 	var below []string
 	add := func(name string, lines []string, limit, width int) {
 		var fresh []string
@@ -182,8 +185,12 @@ func (e *evidence) quoted() []string {
 		add(s.name, s.lines, maxEvidence/min(len(e.logs), maxLogs), maxLine)
 	}
 	add("the kernel's log", e.kernel, maxKernel, maxWords)
-	room := maxLines - len(below) - 1
-	lines := append(slices.Clone(e.out.Lines[max(0, len(e.out.Lines)-room):]), below...)
+	room := maxLines - len(below)
+	lines := slices.Clone(own)
+	if len(own) > room { // the first says how it ended, the last ones why
+		lines = append(lines[:1], own[len(own)-room+1:]...)
+	}
+	lines = append(lines, below...)
 	for i, line := range lines {
 		lines[i] = discreet(e.q.Resource, line)
 	}

@@ -69,8 +69,8 @@ func causesInFiles() []cause {
 		{"Its owner or mode is wrong", regexp.MustCompile(`(?:data directory|file) "(/[^"]+)" has (?:wrong ownership|invalid permissions|group or world access)`), ownerWrong},
 		{"Its owner or mode is wrong", regexp.MustCompile(`(?i)permission denied[^\n]*?` + path), ownerWrong},
 		{"Its owner or mode is wrong", regexp.MustCompile(path + `[^\n/]*?(?i:permission denied)`), ownerWrong},
-		{"Its program is missing", regexp.MustCompile(`HTTPD (\S+) not found or is not an executable|couldn't find command:? (\S+)|(?:^|[\n:] ?)([\w./-]+): (?:command )?not found|status (203)\b`), programMissing},
-		{"Its program is missing", regexp.MustCompile(`(apache httpd program) not found`), programMissing},
+		{"Its program is missing", regexp.MustCompile(`HTTPD (\S+) not found or is not an executable|couldn't find command:? (\S+)|(?:^|[\n:] ?)([\w./-]+): (?:command )?not found|status[ =](203)\b`), programMissing},
+		{"Its program is missing", regexp.MustCompile(`apache (httpd) program not found`), programMissing},
 		{"A file or directory is missing", regexp.MustCompile(`Configuration file (\S+?) not found`), fileMissing},
 		{"A file or directory is missing", regexp.MustCompile(`No such file or directory[^\n]*?` + path), fileMissing},
 		{"A file or directory is missing", regexp.MustCompile(path + `[^\n/]*?No such file or directory`), fileMissing},
@@ -86,18 +86,19 @@ const (
 
 // cause finds the reason: what the kernel forbade or ended first, for the service itself knows only the half of it.
 func (e *evidence) cause() *Problem {
-	for _, line := range e.kernel {
-		for _, c := range kernelCauses() {
-			if m := c.sign.FindStringSubmatch(line); m != nil {
-				if p := c.words(e, m); p != nil {
-					return p
-				}
-			}
-		}
+	if p := e.find(kernelCauses(), strings.Join(e.kernel, "\n")); p != nil {
+		return p
 	}
-	text := strings.Join(e.all(), "\n")
-	for _, c := range causes() {
-		if m := c.sign.FindStringSubmatch(text); m != nil {
+	return e.find(causes(), strings.Join(e.all(), "\n"))
+}
+
+// maxMatches bounds how often one sign is looked for in a text.
+const maxMatches = 8
+
+// find finds the first of some causes whose sign is in a text and means it.
+func (e *evidence) find(all []cause, text string) *Problem {
+	for _, c := range all {
+		for _, m := range c.sign.FindAllStringSubmatch(text, maxMatches) {
 			if p := c.words(e, m); p != nil {
 				return p
 			}

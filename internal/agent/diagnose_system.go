@@ -196,7 +196,9 @@ func fileMissing(e *evidence, m []string) *Problem {
 		}
 		path = at
 	}
-	if isThere(path) { // it has come since, or it is not this
+	name := filepath.Base(path)
+	passing := slices.ContainsFunc([]string{"pid", "lock", "sock"}, func(end string) bool { return strings.HasSuffix(name, end) })
+	if passing || isThere(path) { // of a service that does not run that is so; or it has come since
 		return nil
 	}
 	return &Problem{path + " is not there", "make it, or correct its path; if it lies on a file system of the group, that must stand before " + e.q.Resource.Name + " in haresources"}

@@ -93,6 +93,8 @@ func recordedSystems() []recorded {
 			want: "its program is not there: /usr/sbin/httpd-none: install it as on the other node, or correct its path"},
 		{cause: "Its program is missing", res: "db", text: "/etc/init.d/db: 12: dbd-none: not found",
 			want: "its program is not there: dbd-none: install it as on the other node, or correct its path"},
+		{cause: "Its program is missing", res: "queue", text: "queue.service: Main process exited, code=exited, status=203/EXEC",
+			want: "systemd cannot execute its program: see ExecStart= with: systemctl cat queue.service"},
 		{cause: "A file or directory is missing", text: "ERROR: (2)No such file or directory: AH02291: Cannot access directory '/var/log/none/logs/' for main error log AH00014: Configuration check failed",
 			want: "/var/log/none is not there: make it, or correct its path; if it lies on a file system of the group, that must stand before apache in haresources"},
 	}
@@ -123,7 +125,9 @@ func recordedKernels() []recorded {
 
 func TestCauses(t *testing.T) {
 	for _, c := range recordings() {
-		e := evidence{network: func(port int) (listener, bool) { return listener{4711, "nginx", "nginx.service", port == 81}, port == 80 || port == 81 }}
+		e := evidence{network: func(port int) (listener, bool) {
+			return listener{4711, "nginx", "nginx.service", port == 81}, port == 80 || port == 81
+		}}
 		name := c.res
 		if name == "" {
 			name = "apache"
@@ -142,6 +146,11 @@ func TestCauses(t *testing.T) {
 
 // What is not about the resource, or is not forbidden at all, is no cause.
 func TestNoCause(t *testing.T) {
+	e := evidence{q: request("apache", cluster.Start), heard: []string{"cat: /run/none.pid: No such file or directory", "cp: /dev/null: No such file or directory"},
+		out: cluster.Outcome{Result: cluster.Failed, Words: "apache start: exit code 1"}}
+	if p := e.cause(); p != nil {
+		t.Errorf("got %s", p)
+	}
 	for _, line := range []string{
 		`audit: avc:  denied  { read } for  pid=1 comm="sshd" path="/x" scontext=system_u:system_r:sshd_t:s0 tcontext=a:b:c_t:s0 tclass=file permissive=0`,
 		`audit: avc:  denied  { read } for  pid=1 comm="httpd" path="/x" scontext=system_u:system_r:httpd_t:s0 tcontext=a:b:c_t:s0 tclass=file permissive=1`,
@@ -222,7 +231,7 @@ func TestEvidence(t *testing.T) {
 	q.Resource.Logs = []string{log, "/nowhere"}
 	q.Resource.Params = []string{"secret=sesame"}
 	out := w.expect(t, q, cluster.Failed, "db start: db (process 7) crashed in new.so: look for a newer version of it, or do without what crashed; coredumpctl may know more")
-	want := []string{"db start: exit code 1 (generic error): no way", "ERROR: no way", "-- " + log + " --",
+	want := []string{"db start: exit code 1 (generic error): no way", "-- " + log + " --",
 		"connect to mysql://u:***@h/ with password=*** and ***[2J", "-- the kernel's log --", "db[7]: segfault at 0 ip 0 sp 0 error 4 in new.so[1+1]"}
 	if !slices.Equal(out.Lines, want) {
 		t.Errorf("got  %q\nwant %q", out.Lines, want)

@@ -46,11 +46,6 @@ func (s unitState) gone() bool { return s.active == unitInactive || s.active == 
 // enabled says that the unit is started at boot.
 func (s unitState) enabled() bool { return strings.HasPrefix(s.file, "enabled") }
 
-// bootProblem is what is wrong with a unit that is started at boot.
-func bootProblem(name string) Problem {
-	return Problem{Words: name + " is started at boot, by both nodes and without lubdub", Remedy: "systemctl disable " + name}
-}
-
 // String says how the unit is, and of a failure how it came.
 func (s unitState) String() string {
 	text := s.active
@@ -139,7 +134,7 @@ func settled(ctx context.Context, u units, name string, s unitState) (unitState,
 func (r *Runner) lookedAt(q Request, name string, s unitState) cluster.Outcome {
 	switch {
 	case s.runs() && s.enabled() && !q.Resource.Warm:
-		return cluster.Outcome{Degraded: true, Words: fmt.Sprintf("%s runs, but %s", q.Resource.Name, bootProblem(name))}
+		return cluster.Outcome{Degraded: true, Words: fmt.Sprintf("%s runs, but %s", q.Resource.Name, bootProblem(name, "systemctl disable "+name))}
 	case s.runs():
 		return cluster.Outcome{Words: q.Resource.Name + " runs"}
 	case s.active == unitFailed:
@@ -242,7 +237,7 @@ func (r *Runner) examineUnit(ctx context.Context, res cluster.Resource) (e Exami
 		e.Doubts = append(e.Doubts, *wrong)
 	}
 	if s.enabled() {
-		e.Doubts = append(e.Doubts, bootProblem(name))
+		e.Doubts = append(e.Doubts, bootProblem(name, "systemctl disable "+name))
 	}
 	e.Ran = append(e.Ran, fmt.Sprintf("systemd was asked: %s is %s, %s, %s", name, s.load, s.file, s))
 	return e

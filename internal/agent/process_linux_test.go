@@ -161,7 +161,7 @@ func TestDaemonLivesOn(t *testing.T) {
 				until [ -e `+w.dir+`/go ]; do sleep 0.02; done
 				i=0; while [ $i -lt 200 ]; do printf '%01000d\n' $i 2>>`+w.dir+`/errors; i=$((i+1)); done
 				echo fine >`+w.dir+`/fine; exec sleep 60`)
-			w.ocf(t, "db", c.how+service+" & while [ ! -e "+w.dir+"/pid ]; do sleep 0.01; done; echo started")
+			w.ocf(t, "db", "[ $1 = start ] || exit 0; "+c.how+service+" & while [ ! -e "+w.dir+"/pid ]; do sleep 0.01; done; echo started")
 			out := w.expect(t, request("db", cluster.Start), cluster.OK, "db is started")
 			defer reap(t, w.dir+"/pid")
 			if out.Took > 5*time.Second || len(out.Lines) != 1 {

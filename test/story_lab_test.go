@@ -49,9 +49,46 @@ func newLabWorld(t *testing.T, s settings, lane string) *labWorld {
 			set.conf += policy.line
 		}
 	}
+	if s.service {
+		set.resources = bareGroup + " exec:" + service
+		set.conf += s.serviceLines()
+	}
 	w := &labWorld{pair: newPair(t, set), settings: s, t: t}
+	if s.service {
+		for _, node := range []string{one, two} {
+			must(t, w.Host(node).WriteFile(serviceScript, serviceText, 0o755))
+		}
+	}
 	w.Again()
 	return w
+}
+
+const (
+	serviceScript = "/etc/ha.d/service"
+	// serviceText runs while a file is there, and fails when it is told to.
+	serviceText = `#!/bin/sh
+if [ -e /run/service-fails-$1 ]; then echo "told to fail"; exit 1; fi
+case $1 in
+start) touch /run/service-runs ;;
+stop) rm -f /run/service-runs ;;
+monitor) [ -e /run/service-runs ] ;;
+esac
+`
+)
+
+// serviceLines are the lines of lubdub.conf for a story with a service.
+func (s settings) serviceLines() string {
+	text := fmt.Sprintf("exec %s start=\"%[2]s start\" stop=\"%[2]s stop\" monitor=\"%[2]s monitor\"\n", service, serviceScript)
+	if s.limit > 0 {
+		text += fmt.Sprintf("failures exec:%s limit=%d\n", service, s.limit)
+	}
+	switch {
+	case s.stay:
+		text += "on-failure exec:" + service + " start=stay\n"
+	case s.ignore:
+		text += "on-failure exec:" + service + " start=ignore\n"
+	}
+	return text
 }
 
 // Again begins the story once more, with both machines off.
@@ -70,6 +107,7 @@ func host(node string) string { return map[string]string{"a": one, "b": two}[nod
 func (w *labWorld) Boot(node string) {
 	for _, n := range nodesOf(node) {
 		w.on(host(n))
+		w.run(host(n), "rm -f /run/service-*")
 		if w.smallDisk {
 			w.run(host(n), "mkdir -p "+stateDir+" && mount -t tmpfs -o size=1m tmpfs "+stateDir)
 		}
@@ -92,6 +130,13 @@ func (w *labWorld) Freeze(node string, d time.Duration) {
 
 func (w *labWorld) Strip(node, _ string) { w.run(host(node), "ip addr del "+shared+"/24 dev eth0") }
 
+func (w *labWorld) Die(node string)  { w.run(host(node), "rm -f /run/service-runs") }
+func (w *labWorld) Mend(node string) { w.run(host(node), "rm -f /run/service-fails-*") }
+
+func (w *labWorld) Fail(node string, at cluster.Action) {
+	w.run(host(node), "touch /run/service-fails-"+string(at))
+}
+
 // Wind does nothing: tellLab leaves out a story that wants it.
 func (w *labWorld) Wind(string, time.Duration) {}
 
@@ -105,6 +150,8 @@ func (w *labWorld) Order(node string, c cluster.Command) {
 		w.stop(host(node))
 	case cluster.Move:
 		w.order(host(node), "move "+c.Group+" "+host(c.Node)+w.lane)
+	case cluster.Restart:
+		w.order(host(node), "restart exec:"+c.Resource)
 	default:
 		w.order(host(node), string(c.Verb))
 	}

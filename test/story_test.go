@@ -23,6 +23,10 @@ type world interface {
 	Strip(node, group string)
 	Wind(node string, by time.Duration) // sets its wall clock
 	Fill(node string)                   // leaves no room on its disk
+	Die(node string)                    // its service ends without a word
+	// Fail makes the agent of its service fail at an action from now on, and Mend makes it work.
+	Fail(node string, at cluster.Action)
+	Mend(node string)
 	Order(node string, c cluster.Command)
 	// Cut and Heal take what package sim's do: "crossover", "links", "frontlink", "front between", "front a out",
 	// "crossover a carrier", "stranger web", "gateway", "gateway a". "beats" are the links for a firewall that eats
@@ -54,6 +58,9 @@ type settings struct {
 	failback           bool
 	keep, strict, take bool // policies
 	split              bool // the story parts the nodes in a way that two nodes alone cannot tell from death
+	service            bool // behind the address stands a resource "service"
+	limit              int  // so many failures of it move the group; 0: the usual number
+	stay, ignore       bool // what is done when it does not start
 	smallDisk          bool // what the daemon saves has a disk of its own, which can be filled
 	onlySim            bool // the story cannot be told on one real machine
 	repeat             bool // the story is told many times
@@ -63,9 +70,9 @@ type settings struct {
 func (s *settings) word(w string) bool {
 	flags := map[string]*bool{
 		"failback=on": &s.failback, "split=yes": &s.split, "isolated=keep": &s.keep, "coldstart=strict": &s.strict,
-		"partition=take": &s.take, "disk=small": &s.smallDisk, "only=sim": &s.onlySim, "repeat=yes": &s.repeat,
+		"partition=take": &s.take, "service=yes": &s.service, "start=stay": &s.stay, "start=ignore": &s.ignore, "disk=small": &s.smallDisk, "only=sim": &s.onlySim, "repeat=yes": &s.repeat,
 	}
-	numbers := map[string]*int{"links": &s.links, "ping": &s.pings}
+	numbers := map[string]*int{"links": &s.links, "ping": &s.pings, "limit": &s.limit}
 	if flag := flags[w]; flag != nil {
 		*flag = true
 		return true
@@ -163,6 +170,7 @@ func (s *story) do(w world, words []string) (string, error) {
 	}
 	one := map[string]func(string){
 		"boot": w.Boot, "crash": w.Crash, "kill": w.Kill, "start": w.Start, "fill": w.Fill,
+		"die": w.Die, "mend": w.Mend,
 		"cut":  func(what string) { each(places(what), w.Cut) },
 		"heal": func(what string) { each(places(what), w.Heal) },
 		"mark": func(string) { s.mark = w.Missed() },
@@ -178,18 +186,33 @@ func (s *story) do(w world, words []string) (string, error) {
 		d, err := time.ParseDuration(words[2])
 		map[string]func(string, time.Duration){"freeze": w.Freeze, "wind": w.Wind}[words[0]](words[1], d)
 		return "", err
+	case words[0] == "fail" && len(words) == 3:
+		w.Fail(words[1], cluster.Action(words[2]))
 	case words[0] == "strip" && len(words) == 3:
 		w.Strip(words[1], words[2])
 	case words[0] == "order" && len(words) >= 3:
-		c := cluster.Command{Verb: cluster.Verb(words[2])}
-		if len(words) == 5 {
-			c.Group, c.Node = words[3], words[4]
-		}
-		w.Order(words[1], c)
+		w.Order(words[1], ordered(words[2:]))
 	default:
 		return "", fmt.Errorf("no such command")
 	}
 	return "", nil
+}
+
+// service is the resource behind the address, where a story has one.
+const service = "service"
+
+// ordered is an order: "standby", "move web a", "restart service", "maintenance on".
+func ordered(words []string) cluster.Command {
+	c := cluster.Command{Verb: cluster.Verb(words[0])}
+	switch {
+	case c.Verb == cluster.Move && len(words) == 3:
+		c.Group, c.Node = words[1], words[2]
+	case c.Verb == cluster.Restart && len(words) == 2:
+		c.Resource = words[1]
+	case len(words) == 2:
+		c.Verb = cluster.Verb(words[0] + " " + words[1])
+	}
+	return c
 }
 
 // each does something with each word.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"lubdub/internal/cluster"
 	"lubdub/internal/sim"
 )
 
@@ -24,7 +25,11 @@ func newSimWorld(s settings) *simWorld {
 	setup := sim.Tutorial()
 	setup.Links, setup.Failback, setup.Pings = s.links, s.failback, s.pings
 	setup.Keep, setup.Strict, setup.Take = s.keep, s.strict, s.take
+	setup.Limit, setup.Stay, setup.Ignore = s.limit, s.stay, s.ignore
 	setup.Groups[0].Resources = setup.Groups[0].Resources[:1] // the address alone
+	if s.service {
+		setup.Groups[0].Resources = append(setup.Groups[0].Resources, sim.Service(service, interval))
+	}
 	w := &simWorld{setup: setup}
 	w.Again()
 	return w
@@ -42,6 +47,10 @@ func (w *simWorld) Boot(node string) {
 		w.World.Boot(n)
 	}
 }
+
+func (w *simWorld) Die(node string)                     { w.World.Die(node, "web", service) }
+func (w *simWorld) Fail(node string, at cluster.Action) { w.World.Ail(node, "web", service, at) }
+func (w *simWorld) Mend(node string)                    { w.World.Mend(node, "web", service) }
 
 func (w *simWorld) Kill(node string)        { w.World.Kill(node, -1) }
 func (w *simWorld) Says(node string) string { return said(w.Status(node)) }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -106,8 +107,7 @@ func (m *Machine) failBoth(g *group, r *resource, in Outcome, cause uint64) {
 
 // failStaying lets a resource that did not start be tried again here.
 func (m *Machine) failStaying(g *group, r *resource, _ Outcome, cause uint64) {
-	r.failures = append(m.recent(r), m.now)
-	if len(r.failures) > 1 {
+	if r.tries++; r.tries > 1 {
 		return
 	}
 	words := fmt.Sprintf("%s waits for %s, which is tried again on %s", g.cfg.Name, r.cfg.Name, m.cfg.Self)
@@ -217,7 +217,7 @@ func (g *group) unwell(r *resource) bool {
 
 // pardon forgets what failed.
 func (r *resource) pardon() {
-	r.failures, r.words, r.lines, r.failedAt = nil, "", nil, 0
+	r.failures, r.words, r.lines, r.failedAt, r.tries = nil, "", nil, 0, 0
 }
 
 // giveUp stops a group that does not start here. The other node tries at once;
@@ -248,13 +248,10 @@ func backoff(n int) time.Duration {
 // pause is how long a resource rests before it is started again in place: not
 // at all, until it failed so often that the group should have moved.
 func (m *Machine) pause(r *resource) time.Duration {
-	patience := UsualLimit
-	switch {
-	case r.cfg.OnStart != StartMove:
-		patience = 1
-	case r.cfg.Limit > 0:
-		patience = r.cfg.Limit
+	if r.tries > 0 {
+		return backoff(r.tries - 1)
 	}
+	patience := cmp.Or(r.cfg.Limit, UsualLimit)
 	if n := len(m.recent(r)); n >= patience {
 		return backoff(n - patience)
 	}

@@ -34,6 +34,7 @@ type resource struct {
 	suspect   bool // it may have failed since the running monitor action began
 	degraded  string
 	failures  []Time
+	tries     int  // failed starts in a row, where they do not stop the group
 	failedAt  Time // when it last failed; 0: that is forgotten
 	words     string
 	lines     []string
@@ -136,7 +137,7 @@ func (m *Machine) forward(g *group) {
 
 // brought says that what stands behind the resource may be started; else it starts it, or waits.
 func (m *Machine) brought(g *group, r *resource) bool {
-	tried := r.optional() && len(r.failures) > 0 // then the group goes on without it
+	tried := r.optional() && r.tries > 0 // then the group goes on without it
 	switch {
 	case r.state == running, r.state == unknown && g.state == Running, r.state == starting && tried:
 		return true
@@ -228,6 +229,9 @@ func (m *Machine) backward(g *group) {
 // stoppedAll ends the way down.
 func (m *Machine) stoppedAll(g *group) {
 	g.alone, g.adopted = false, 0
+	for _, r := range g.resources {
+		r.tries = 0
+	}
 	words := fmt.Sprintf("%s is stopped on %s", g.cfg.Name, m.cfg.Self)
 	if g.move.to != "" && !g.move.quiet {
 		g.offer, g.offeredAt = true, m.now
@@ -382,6 +386,7 @@ func (m *Machine) endedAlone(r *resource, verb Action, in Outcome) {
 
 func (m *Machine) startEnded(g *group, r *resource, in Outcome) {
 	if in.Result == OK {
+		r.tries = 0
 		r.become(running, m.now)
 		if r.cfg.isAddress() && g.lease.held {
 			g.announced, g.announceAt = 0, m.now

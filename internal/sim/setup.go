@@ -195,6 +195,13 @@ func agent(name string) cluster.Resource {
 	}
 }
 
+// Service is a resource that runs in one place, and is looked at that often.
+func Service(name string, interval time.Duration) cluster.Resource {
+	r := agent(name)
+	r.Interval = interval
+	return r
+}
+
 func proxy(name string) cluster.Resource {
 	r := agent(name)
 	r.Class, r.Warm = "proxy", true

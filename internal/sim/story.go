@@ -54,6 +54,28 @@ func (w *World) Strip(node, group string) {
 	}
 }
 
+// Die ends a resource without a word.
+func (w *World) Die(node, group, resource string) {
+	g := w.groupIndex(group)
+	w.note("%s: %s dies", node, resource)
+	w.node(node).die(g, w.resourceIndex(g, resource))
+}
+
+// Ail makes the agent of a resource fail at one action, and Mend makes it work again.
+func (w *World) Ail(node, group, resource string, at cluster.Action) {
+	g := w.groupIndex(group)
+	w.note("%s: the agent of %s fails: %s", node, resource, at)
+	m := map[cluster.Action]mood{cluster.Start: failsStart, cluster.Stop: failsStop, cluster.Monitor: failsMonitor}[at]
+	w.node(node).moods[g][w.resourceIndex(g, resource)] = m
+}
+
+// Mend makes the agent of a resource work.
+func (w *World) Mend(node, group, resource string) {
+	g := w.groupIndex(group)
+	w.note("%s: the agent of %s works", node, resource)
+	w.node(node).moods[g][w.resourceIndex(g, resource)] = sane
+}
+
 // Order is an operator's command to a running daemon.
 func (w *World) Order(node string, c cluster.Command) { w.command(w.node(node), c) }
 

@@ -79,15 +79,31 @@ func (m *Machine) advance(g *group) {
 	}
 }
 
-// leaveAlone does for a group in maintenance what concerns its address alone.
+// leaveAlone does for a group in maintenance what concerns its addresses alone: they are served on.
 func (m *Machine) leaveAlone(g *group) {
-	switch g.state {
-	case Starting:
-		if m.requestLease(g) {
-			m.enter(g, Running, Event{Words: fmt.Sprintf("%s is served by %s, as far as that is known in maintenance", g.cfg.Name, m.cfg.Self)})
-		}
-	case Stopping:
+	m.look(g)
+	if g.state == Stopping {
 		m.revoke(g)
+	}
+	if !g.state.serves() {
+		return
+	}
+	stand := true
+	for _, r := range g.resources {
+		if !r.cfg.isAddress() {
+			continue
+		}
+		stand = stand && r.state == running
+		switch {
+		case r.state != stopped || r.action != 0:
+		case m.now < r.lookAt:
+			m.at(r.lookAt)
+		default:
+			m.run(g, r, Start, r.cfg.Timeouts.Start)
+		}
+	}
+	if g.state == Starting && stand && m.requestLease(g) {
+		m.enter(g, Running, Event{Words: fmt.Sprintf("%s is served by %s, as far as that is known in maintenance", g.cfg.Name, m.cfg.Self)})
 	}
 }
 
@@ -106,6 +122,9 @@ func (m *Machine) look(g *group) {
 }
 
 func (m *Machine) watched(g *group, r *resource) bool {
+	if g.handsOff() && !r.cfg.isAddress() {
+		return false
+	}
 	if r.state == unknown {
 		return true
 	}
@@ -372,9 +391,15 @@ func (m *Machine) ended(g *group, r *resource, verb Action, in Outcome) {
 	}
 }
 
-// endedAlone takes in the end of an action that was under way when maintenance began.
+// endedAlone takes in the end of an action that was under way when maintenance began, or of one on an address.
 func (m *Machine) endedAlone(r *resource, verb Action, in Outcome) {
 	switch {
+	case in.Result != OK && r.cfg.isAddress():
+		r.become(stopped, m.now)
+		r.lookAt = m.now
+		if verb != Monitor {
+			r.lookAt = m.now.Add(firstBackoff)
+		}
 	case in.Result != OK:
 		r.become(unknown, m.now)
 	case verb == Stop:

@@ -87,9 +87,9 @@ func (j *judge) left(n *node, g int, said cluster.GroupBeat) {
 }
 
 // untouched judges an action on a group that was in maintenance when its node last spoke.
-func (j *judge) untouched(d *daemon, o cluster.Run, g int) {
-	if !j.nodes[d.n.id].cared[g] {
-		return
+func (j *judge) untouched(d *daemon, o cluster.Run, g, r int) {
+	if !j.nodes[d.n.id].cared[g] || isAddress(j.w.setup.Groups[g].Resources[r]) {
+		return // addresses are served on
 	}
 	for _, group := range d.core.Status().Groups {
 		if group.Name == o.Group && group.InMaintenance {
@@ -114,7 +114,7 @@ func (j *judge) ran(d *daemon, o cluster.Run, g, r int) {
 		w.fail("I4", "%s: action %d comes after %d", n.name, o.ID, j.nodes[n.id].actions)
 	}
 	j.nodes[n.id].actions = o.ID
-	j.untouched(d, o, g)
+	j.untouched(d, o, g, r)
 	for _, a := range d.actions {
 		if a.g == g && a.r == r {
 			w.fail("I4", "%s: %s of %s while its %s runs", n.name, o.Action, o.Resource, a.run.Action)
@@ -141,6 +141,9 @@ func (j *judge) starts(n *node, g, r int) {
 		w.fail("standby", "%s starts %s in standby", n.name, resources[r].Name)
 	}
 	for k := range r {
+		if j.nodes[n.id].cared[g] && isAddress(resources[r]) {
+			continue // in maintenance the address stands by itself
+		}
 		if w.setup.Ignore && !isAddress(resources[k]) && !resources[k].Warm {
 			continue // the group goes on without it
 		}

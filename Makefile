@@ -20,7 +20,7 @@ NEED_DEMO = nftables:nft
 NEED_TEST = $(NEED_DEMO) gcc:gcc libc6-dev:/usr/include/stdlib.h spin:spin git:git patch:patch iproute2:ip procps:ps \
 	tcpdump:tcpdump tshark:tshark arping:arping curl:curl openssl:openssl dbus-daemon:dbus-daemon \
 	apache2:/usr/sbin/apache2 resource-agents:/usr/lib/ocf/resource.d/heartbeat/apache heartbeat:/usr/libexec/heartbeat/heartbeat \
-	fence-agents:/usr/sbin/fence_dummy cluster-glue:/usr/sbin/stonith
+	nginx-light:/usr/sbin/nginx fence-agents:/usr/sbin/fence_dummy cluster-glue:/usr/sbin/stonith
 NEED_BENCH = $(NEED_TEST) keepalived:/usr/sbin/keepalived
 NEED_MODELS = spin:spin gcc:gcc libc6-dev:/usr/include/stdlib.h
 

@@ -30,6 +30,7 @@ type Runner struct {
 	kernel kernelLog
 	// kernelLogPath is where the kernel's log is read; usual: /dev/kmsg.
 	kernelLogPath string
+	etc           string // usual: /etc
 }
 
 // Addresses puts the shared address of a resource of class "address" on its interface.

@@ -24,6 +24,9 @@ func programs(kind string) []string {
 // startedAtBoot says that the machine starts by itself what the resource runs: then it runs on both nodes, and the
 // resource's start finds its port or its data taken.
 func (r *Runner) startedAtBoot(ctx context.Context, res cluster.Resource) []Problem {
+	if res.Warm {
+		return nil
+	}
 	u, err := r.openUnits(ctx)
 	if err == nil {
 		defer u.close()
@@ -42,6 +45,8 @@ func (r *Runner) startedAtBoot(ctx context.Context, res cluster.Resource) []Prob
 		switch {
 		case strings.HasPrefix(file, "enabled"):
 			out = append(out, bootProblem(unit, "systemctl disable "+unit))
+		case file == "" && wanted(r.etcDir(), unit):
+			out = append(out, bootProblem(unit, "systemctl disable "+unit))
 		case file != "" && file != "generated":
 			// A unit of its own counts, whatever the links of its init script say.
 		default:
@@ -59,7 +64,7 @@ func bootProblem(what, remedy string) Problem {
 
 // bootLink is a link by which an init script is started at boot; empty: there is none.
 func (r *Runner) bootLink(name string) string {
-	found, err := filepath.Glob(filepath.Join(filepath.Dir(r.initDir()), "rc[2-5].d", "S[0-9][0-9]"+globSafe(name)))
+	found, err := filepath.Glob(filepath.Join(r.etcDir(), "rc[2-5].d", "S[0-9][0-9]"+globSafe(name)))
 	if err != nil || len(found) == 0 {
 		return ""
 	}

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// diagnoseTime is how long an outcome waits for what is read about it: reading takes some milliseconds, and longer only
-	// where a disk or a file server does not answer. Nobody shall wait for the reason while the other node could serve.
-	diagnoseTime = 500 * time.Millisecond
+	// diagnoseTime is how long an outcome waits for what is read about it: that takes some milliseconds, and longer only where
+	// a disk or a file server does not answer, or the machine is overloaded. Nobody shall wait longer for the reason while the
+	// other node could serve.
+	diagnoseTime = time.Second
 	// maxEvidence bounds the lines that come from logs, and those of the kernel. With what the agent printed they stay below maxLines.
 	maxEvidence = 6
 	maxKernel   = 3
@@ -38,8 +39,11 @@ func (h *heard) note(lines []string, doing string) {
 	h.doing = doing
 }
 
-// maxHeard bounds the lines in which a cause is looked for.
-const maxHeard = 200
+// maxHeard and maxSearched bound the lines in which a cause is looked for: of what was printed, and of each log.
+const (
+	maxHeard    = 100
+	maxSearched = 50
+)
 
 // trail is what is kept of a resource between its actions: how far its logs were read. The look that is under way owns it.
 type trail struct {
@@ -114,9 +118,14 @@ type evidence struct {
 func (e *evidence) all() []string {
 	lines := append([]string{e.out.Words}, e.heard...)
 	for _, s := range e.logs {
-		lines = append(lines, s.lines...)
+		lines = append(lines, s.lines[max(0, len(s.lines)-maxSearched):]...)
 	}
-	return lines
+	seen := map[string]bool{}
+	return slices.DeleteFunc(lines, func(line string) bool {
+		again := seen[line]
+		seen[line] = true
+		return again
+	})
 }
 
 // wants says that an outcome has a reason to be looked for.

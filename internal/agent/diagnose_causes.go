@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,13 +22,24 @@ type cause struct {
 // causes are the reasons that are known, those that say most first. Where a line of the agent fits two of them, the first
 // counts.
 func causes() []cause {
-	return slices.Concat(causesInConfig(), causesInSystem(), causesInFiles())
+	return slices.Concat(plainCauses(), causesInSystem(), causesInFiles())
+}
+
+// plainCauses are certain, whatever the kernel denied besides: much is denied to services that run all the same.
+func plainCauses() []cause { return slices.Concat(causesInConfig(), causesInPlace()) }
+
+// causesInPlace are about where it listens.
+func causesInPlace() []cause {
+	return []cause{
+		{"The port is taken", regexp.MustCompile(`(?i)[^\n]*(?:address already in use|EADDRINUSE)[^\n]*`), portTaken},
+		{"The address is not there yet", regexp.MustCompile(`(?i)[^\n]*(?:cannot assign requested address|EADDRNOTAVAIL)[^\n]*`), addressMissing},
+	}
 }
 
 // causesInConfig are what somebody wrote wrong.
 func causesInConfig() []cause {
 	return []cause{
-		{"A module is missing", regexp.MustCompile(`(?:on line (\d+) of ([^:\n]+): )?Cannot load (\S+) into server: [^\n]*?cannot open shared object file`), moduleMissing},
+		{"A module is missing", regexp.MustCompile(`(?:on line (\d+) of ([^:\n]+): )?Cannot load (\S+) into server: [^\n]*?cannot open shared object file: No such`), moduleMissing},
 		{"A module is missing", regexp.MustCompile(`on line (\d+) of ([^:\n]+):\s*Invalid command '(\w+)'`), moduleNotLoaded},
 		{"A module is missing", regexp.MustCompile(`()()dlopen\(\) "([^"]+)" failed`), moduleMissing},
 		{"A module is missing", regexp.MustCompile(`()()error while loading shared libraries: ([^:\s]+): cannot open`), moduleMissing},
@@ -51,8 +63,6 @@ func causesInConfig() []cause {
 // causesInSystem are what stands in its way on this machine.
 func causesInSystem() []cause {
 	return []cause{
-		{"The port is taken", regexp.MustCompile(`(?i)[^\n]*(?:address already in use|EADDRINUSE)[^\n]*`), portTaken},
-		{"The address is not there yet", regexp.MustCompile(`(?i)[^\n]*(?:cannot assign requested address|EADDRNOTAVAIL)[^\n]*`), addressMissing},
 		{"Only root may use that port", regexp.MustCompile(`(?i)[^\n]*(?:permission denied[^\n]*bind|bind[^\n]*permission denied)[^\n]*`), lowPort},
 		{"System V semaphores are used up", regexp.MustCompile(`(?i)No space left on device[^\n]*(?:mutex|semaphore)`), semaphores},
 		{"The disk is full", regexp.MustCompile(`(?i)([^\n]*)(?:no space left on device|disk quota exceeded|ENOSPC)([^\n]*)`), diskFull},
@@ -84,12 +94,16 @@ const (
 	causeBoot    = "It is started at boot"
 )
 
-// cause finds the reason: what the kernel forbade or ended first, for the service itself knows only the half of it.
+// cause finds the reason. What the kernel forbade or ended comes before what a service that was hindered says of files.
 func (e *evidence) cause() *Problem {
+	text := strings.Join(e.all(), "\n")
+	if p := e.find(plainCauses(), text); p != nil {
+		return p
+	}
 	if p := e.find(kernelCauses(), strings.Join(e.kernel, "\n")); p != nil {
 		return p
 	}
-	return e.find(causes(), strings.Join(e.all(), "\n"))
+	return e.find(causes(), text)
 }
 
 // maxMatches bounds how often one sign is looked for in a text.
@@ -127,6 +141,9 @@ func sameLine(text string) string {
 // syntaxError makes the sentence for a configuration that cannot be read, with the numbers of what the sign found.
 func syntaxError(file, line, what int) func(*evidence, []string) *Problem {
 	return func(_ *evidence, m []string) *Problem {
+		if strings.Contains(m[what], "ermission denied") {
+			return nil // the line is right, and something else keeps it out
+		}
 		return &Problem{fmt.Sprintf("its configuration is wrong in %s, line %s (%s)", m[file], m[line], sameLine(m[what])), "mend that line"}
 	}
 }
@@ -165,6 +182,9 @@ func moduleMissing(_ *evidence, m []string) *Problem {
 }
 
 func certificateMissing(_ *evidence, m []string) *Problem {
+	if info, err := os.Stat(m[1]); err == nil && info.Size() > 0 {
+		return nil // it may not be read
+	}
 	return &Problem{fmt.Sprintf("its certificate or key %s is not there or empty", m[1]), "copy it from the other node, or correct its path"}
 }
 
@@ -176,6 +196,9 @@ func certificateWrong(_ *evidence, m []string) *Problem {
 }
 
 func documentsMissing(e *evidence, m []string) *Problem {
+	if isThere(m[1]) {
+		return nil // it may not be read
+	}
 	return &Problem{fmt.Sprintf("its DocumentRoot %s is not there", m[1]), "make it; if it lies on a file system of the group, that must stand before " + e.q.Resource.Name + " in haresources"}
 }
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,7 +48,7 @@ func (r *Runner) listeners(port int) (listener, bool) {
 		for _, e := range entries {
 			if target, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && sockets[target] {
 				unit := unitOf(pid)
-				best = listener{pid, nameOf(pid), unit, unit != "" && atBoot(unit)}
+				best = listener{pid, nameOf(pid), unit, unit != "" && atBoot(r.etcDir(), unit)}
 				return
 			}
 		}
@@ -114,15 +115,21 @@ func unitOf(pid int) string {
 	return ""
 }
 
+func (r *Runner) etcDir() string { return cmp.Or(r.etc, filepath.Dir(r.initDir())) }
+
 // atBoot says that a unit is started at boot: by a link, or by an init script's link of that name.
-func atBoot(unit string) bool {
-	name := strings.TrimSuffix(unit, ".service")
-	for _, pattern := range []string{"/etc/systemd/system/*.wants/" + unit, "/etc/systemd/system/*.requires/" + unit, "/etc/rc[2-5].d/S[0-9][0-9]" + name} {
-		if found, err := filepath.Glob(pattern); err == nil && len(found) > 0 {
-			return true
-		}
-	}
-	return false
+func atBoot(etc, unit string) bool {
+	return wanted(etc, unit) || linked(etc, "rc[2-5].d/S[0-9][0-9]"+globSafe(strings.TrimSuffix(unit, ".service")))
+}
+
+// wanted says that another unit starts this one.
+func wanted(etc, unit string) bool {
+	return linked(etc, "systemd/system/*.wants/"+globSafe(unit)) || linked(etc, "systemd/system/*.requires/"+globSafe(unit))
+}
+
+func linked(etc, pattern string) bool {
+	found, err := filepath.Glob(filepath.Join(etc, pattern))
+	return err == nil && len(found) > 0
 }
 
 // doing says what the processes of a group do: their names, and that they wait in the kernel.

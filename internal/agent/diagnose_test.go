@@ -105,6 +105,9 @@ func recordedKernels() []recorded {
 		{cause: "SELinux forbids it", text: "(13)Permission denied: AH00072: make_sock: could not bind to address [::]:8081",
 			kernel: `audit: type=1400 audit(1700000000.123:456): avc:  denied  { name_bind } for  pid=4711 comm="httpd" src=8081 scontext=system_u:system_r:httpd_t:s0 tcontext=system_u:object_r:transproxy_port_t:s0 tclass=tcp_socket permissive=0`,
 			want:   "SELinux forbids httpd to listen on port 8081: allow it with: semanage port -a -t http_port_t -p tcp 8081 (http_port_t is for web servers: semanage port -l)"},
+		{cause: "Its configuration is wrong", text: "ERROR: AH00526: Syntax error on line 3 of /etc/httpd/conf/httpd.conf: Invalid command 'Lisen', perhaps misspelled",
+			kernel: `audit: avc:  denied  { getattr } for  pid=4711 comm="httpd" path="/proc/1" scontext=system_u:system_r:httpd_t:s0 tcontext=a:b:init_t:s0 tclass=dir permissive=0`,
+			want:   "its configuration is wrong in /etc/httpd/conf/httpd.conf, line 3 (Invalid command 'Lisen', perhaps misspelled): mend that line"},
 		{cause: "SELinux forbids it",
 			kernel: `audit: type=1400 audit(1700000000.123:456): avc:  denied  { name_connect } for  pid=4711 comm="httpd" dest=8080 scontext=system_u:system_r:httpd_t:s0 tcontext=system_u:object_r:http_cache_port_t:s0 tclass=tcp_socket permissive=0`,
 			want:   "SELinux forbids httpd to connect to port 8080: allow it with: setsebool -P httpd_can_network_connect on"},
@@ -238,6 +241,19 @@ func TestEvidence(t *testing.T) {
 	}
 	if again := w.Run(t.Context(), request("db", cluster.Stop)); len(again.Lines) != 0 {
 		t.Errorf("a stop of what does not run has %q", again.Lines)
+	}
+}
+
+// With auditd the denials stand in its log: it is the kernel that speaks there, not the service.
+func TestAuditLog(t *testing.T) {
+	const line = `type=AVC msg=audit(1700000000.1:2): avc: denied { name_bind } for pid=4711 comm="httpd" src=8081 scontext=a:b:httpd_t:s0 tcontext=a:b:c_t:s0 tclass=tcp_socket permissive=0`
+	e := evidence{q: request("apache", cluster.Start), out: cluster.Outcome{Result: cluster.Failed, Words: "apache start: exit code 1"},
+		logs: []source{{"/one.log", []string{"one"}}, {auditLog, []string{line}}}}
+	e.kernel = e.denials()
+	out := e.conclude()
+	if !strings.HasPrefix(out.Words, "apache start: SELinux forbids httpd to listen on port 8081: ") ||
+		!slices.Equal(out.Lines[1:], []string{"-- /one.log --", "one", "-- the kernel's log --", line}) {
+		t.Errorf("got %q %q", out.Words, out.Lines)
 	}
 }
 
@@ -426,4 +442,29 @@ func TestStartIsVerified(t *testing.T) {
 	w.expect(t, request("slow", cluster.Start), cluster.OK, "slow is started")
 	q.Resource.Interval = 0 // nobody wants it asked
 	w.expect(t, q, cluster.OK, "liar is started")
+}
+
+// BenchmarkMark is what an action that goes well costs more, and BenchmarkExplained what one that fails does.
+func BenchmarkMark(b *testing.B) {
+	w := &world{dir: b.TempDir()}
+	q := request("db", cluster.Monitor)
+	q.Resource.Logs = []string{w.write(b, "one.log", ""), w.write(b, "two.log", "")}
+	t := w.trailOf(q)
+	for b.Loop() {
+		w.mark(q, t)
+	}
+}
+
+func BenchmarkExplained(b *testing.B) {
+	w := &world{dir: b.TempDir()}
+	q := request("db", cluster.Start)
+	q.heard = &heard{}
+	q.Resource.Logs = []string{w.write(b, "one.log", strings.Repeat("a line of a log, as long as they are: [core:error] [pid 1:tid 2] AH00000\n", 300)+"one\n")}
+	t := w.trailOf(q)
+	w.mark(q, t)
+	t.logs[0].size = 0
+	out := cluster.Outcome{Result: cluster.Failed, Words: "db start: exit code 1"}
+	for b.Loop() {
+		w.explained(q, t, out)
+	}
 }

@@ -25,6 +25,39 @@ func TestUnitAtBoot(t *testing.T) {
 	}
 }
 
+// What is started at boot beside the cluster is found for agents too, by what is enabled.
+func TestAgentAtBoot(t *testing.T) {
+	w := newWorld(t)
+	w.etc = w.dir + "/etc"
+	w.ocf(t, "apache", "exit 3")
+	w.heartbeat(t, "queue", "exit 0")
+	doubts := func(name string, warm bool) string {
+		res := request(name, cluster.Start).Resource
+		res.Warm = warm
+		var all []string
+		for _, p := range w.Examine(t.Context(), "web", res).Doubts {
+			if strings.Contains(p.Words, "at boot") {
+				all = append(all, p.String())
+			}
+		}
+		return strings.Join(all, "; ")
+	}
+	if got := doubts("apache", false) + doubts("queue", false); got != "" {
+		t.Errorf("nothing is enabled, and got %s", got)
+	}
+	w.write(t, "etc/systemd/system/multi-user.target.wants/httpd.service", "")
+	w.write(t, "etc/rc3.d/S01queue", "")
+	for name, want := range map[string]string{"apache": "httpd.service is started at boot, by both nodes and without lubdub: systemctl disable httpd.service",
+		"queue": w.etc + "/rc3.d/S01queue is started at boot, by both nodes and without lubdub: update-rc.d queue disable (or: chkconfig queue off)"} {
+		if got := doubts(name, false); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got := doubts(name, true); got != "" {
+			t.Errorf("what is warm may be started at boot: %s", got)
+		}
+	}
+}
+
 // The job's own words, the service's log and the kernel's are one outcome.
 func TestUnitFails(t *testing.T) {
 	sick := loaded("db.service", "inactive")

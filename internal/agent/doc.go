@@ -39,5 +39,7 @@
 // directory, links resolved, and its interpreter's as well; see [Runner.Check] for asking without running.
 //
 // The outcome is always one sentence. It is the agent's own where it gave one: the reason that OCF agents print, else
-// its last error, else its last line.
+// its last error, else its last line. For a failure whose cause is known (see causes) a plain sentence comes in front of that,
+// with what to do. Below it stands what the service and the kernel logged since the action began, read within diagnoseTime.
+// A start that went well is verified by a monitor action before it counts.
 package agent

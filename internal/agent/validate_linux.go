@@ -73,6 +73,7 @@ func (r *Runner) Examine(ctx context.Context, group string, resource cluster.Res
 }
 
 func (r *Runner) examineOCF(ctx context.Context, group string, res cluster.Resource, p plan) (e Examined) {
+	e.Doubts = r.startedAtBoot(ctx, res)
 	m, err := r.metadata(ctx, p)
 	if err != nil {
 		e.Doubts = append(e.Doubts, Problem{Words: err.Error(), Remedy: "its time-outs are the usual ones, and its parameters are not checked before a start"})
@@ -96,7 +97,6 @@ func (r *Runner) examineOCF(ctx context.Context, group string, res cluster.Resou
 	q := Request{Resource: res, Group: group, Action: cluster.Start, Timeout: validateTime}
 	ctx, free := context.WithTimeout(ctx, validateTime)
 	defer free()
-	e.Doubts = append(e.Doubts, r.startedAtBoot(ctx, res)...)
 	switch bad, ran := r.validate(ctx, q, p); {
 	case !ran:
 		e.Ran = append(e.Ran, p.path+" meta-data: it has no validate-all, so its parameters were not checked")

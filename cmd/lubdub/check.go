@@ -20,6 +20,7 @@ type checked struct {
 	// Protection is what guards the shared addresses, and what that does not survive.
 	Protection *protection `json:",omitempty"`
 	Fences     []string    `json:",omitempty"` // the fence devices there are
+	Alerts     []string    `json:",omitempty"` // the hooks and alerts there are
 	Agents     []string    `json:",omitempty"` // what was run to examine the resources
 	NodeLines  []string    `json:",omitempty"` // lines of lubdub.conf for one node, and whether they count here
 	Live       []string    `json:",omitempty"` // what the machine and the network say
@@ -46,7 +47,7 @@ func checkCommand(w world) *cobra.Command {
 	c := &cobra.Command{
 		Use: "check", Short: "Read the configuration as the daemon would, and say all that is wrong", Args: cobra.NoArgs,
 		Long: `Check changes nothing. It prints every error and warning with its place, looks for the agents of
-all resources, asks those that can (validate-all) what they think of their parameters, and says in
+all resources and at the commands of hooks, asks those that can (validate-all) what they think of their parameters, and says in
 one line for each resource what was run. It ends with 0 when the configuration is good, with 1 when
 the daemon would refuse it or a resource could not run here. --quiet leaves out what is good.
 
@@ -60,6 +61,7 @@ the daemon would refuse it or a resource could not run here. --quiet leaves out 
 			if loaded != nil {
 				report.agents(cmd.Context(), loaded)
 				report.fences(cmd.Context(), loaded)
+				report.alerts(loaded)
 			}
 			if live && loaded != nil {
 				w.lookAround(cmd.Context(), runtime, loaded, &report)
@@ -195,7 +197,7 @@ func (c *checked) print(out io.Writer, problems config.Problems) error {
 			return err
 		}
 	}
-	for _, l := range slices.Concat(c.NodeLines, c.Agents, c.Fences, c.Live) {
+	for _, l := range slices.Concat(c.NodeLines, c.Agents, c.Fences, c.Alerts, c.Live) {
 		if _, err := fmt.Fprintln(out, l); err != nil {
 			return err
 		}

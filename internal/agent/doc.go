@@ -35,6 +35,9 @@
 //	stonith:TYPE        a plug-in of cluster-glue, run by its program stonith
 //	meatware            a person: no attempt succeeds, only that person's word to the daemon does
 //
+// Others decide nothing, and are only told what happens: a command ([Hook], and [Runner.RC] for the scripts of rc.d), somebody
+// who gets [Mail], a program behind a [Webhook]. None of them says a secret when it fails.
+//
 // Root runs only what root alone can change. Before each action the path of the agent is walked from the root
 // directory, links resolved, and its interpreter's as well; see [Runner.Check] for asking without running.
 //

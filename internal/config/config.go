@@ -27,6 +27,8 @@ type Loaded struct {
 	NodeLines   []string      // the lines of lubdub.conf that count on one node, and whether on this one
 	Watchdog    Watchdog      // of this node
 	Fences      []FenceDevice // those of both nodes
+	Hooks       []Hook        // in the order of lubdub.conf
+	Alerts      []Alert
 }
 
 // Logging is what ha.cf says about the log.
@@ -111,6 +113,7 @@ func Parse(files Files, opts Options) (*Loaded, Problems) {
 	extra.policies(&l.Config)
 	l.Watchdog = ha.watchdog(extra, l)
 	l.Fences = finishFences(ha, extra, &l.Config)
+	l.Hooks, l.Alerts = extra.hooks, extra.finishAlerts(l.Config.Self)
 	l.Directives = ha.recorded()
 	l.Config.Digests = append(digests(ha, groups, extra, l), extra.watchedDigests(files.Watched)...)
 

@@ -125,6 +125,9 @@ func (c *lubdubConf) said(st statement) []saying {
 	var out []saying
 	for i, w := range st.args {
 		s := saying{text: w.text, about: e.name, usual: e.initial != "" && w.text == e.initial}
+		if e.name == wordWebhook && i == 0 {
+			s.text = hookURL(w.text) // the rest may be a secret
+		}
 		key, value, isOption := strings.Cut(w.text, "=")
 		if i >= e.fixed && isOption && (e.options != nil || e.free) {
 			s.about += " " + key
@@ -161,15 +164,20 @@ func (o option) normal(value string) string {
 	return value
 }
 
+// isOwn says that each line of a word is about something of its own.
+func isOwn(name string) bool {
+	return slices.Contains([]string{wordFence, wordHook, wordMail, wordWebhook}, name)
+}
+
 // changes is a line without what is so anyway, its words sorted; empty if nothing is left. What one
 // line says as usual counts nevertheless when another one says otherwise, for both may be about the
-// same resource; lines of fence devices never are.
+// same resource; lines of fence devices, hooks and alerts never are.
 func (c *lubdubConf) changes(st statement, varied map[string]bool) string {
 	e := c.known[st.key.text]
 	var kept []string
-	says := false // more than what the line is about
+	says := e.bare // more than what the line is about
 	for i, s := range c.said(st) {
-		if st.node == "" && s.usual && (st.key.text == wordFence || !varied[s.about]) {
+		if st.node == "" && s.usual && (isOwn(st.key.text) || !varied[s.about]) {
 			continue
 		}
 		kept = append(kept, s.text)

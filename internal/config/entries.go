@@ -44,7 +44,7 @@ const (
 
 // entries is the whole vocabulary of lubdub.conf.
 func entries() []entry {
-	all := slices.Concat(resourceEntries(), failureEntries(), serviceEntries(), nodeEntries(), fenceEntries())
+	all := slices.Concat(resourceEntries(), failureEntries(), serviceEntries(), nodeEntries(), fenceEntries(), hookEntries(), alertEntries())
 	return append(all, onEntry(all))
 }
 

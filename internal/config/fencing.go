@@ -279,12 +279,15 @@ func isSecret(name string) bool {
 
 var (
 	secretName  = regexp.MustCompile(`(?i)passw|secret|token|community|api_?key|^pwd$`)
-	secretValue = regexp.MustCompile(`(?i)[a-z0-9_"\\]*(passw|secret|token|community|api_?key|pwd)[a-z0-9_"\\]*\s*[=:]`)
+	secretValue = regexp.MustCompile(`(?i)[a-z0-9_"\\]*(header|passw|secret|token|community|api_?key|pwd)[a-z0-9_"\\]*\s*[=:]`)
 )
 
 // maskedSettings shows a line of lubdub.conf without what stands behind the
 // first parameter that is a secret.
 func maskedSettings(line string) string {
+	if from := secretAddress(line); from >= 0 {
+		return starred(line, from)
+	}
 	if at := secretValue.FindStringIndex(line); at != nil {
 		return starred(line, at[1])
 	}

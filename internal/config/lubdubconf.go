@@ -37,6 +37,8 @@ type lubdubConf struct {
 	watched      []word
 	command      []string
 	apiGroup     string
+	hooks        []Hook
+	alerts       []Alert
 }
 
 // settled is where something is written, and whether for one node only.
@@ -173,12 +175,16 @@ func (c *lubdubConf) option(e entry, w word, seen map[string]bool) {
 			continue
 		}
 		if wrong, remedy := o.value(text); wrong != "" {
+			shown := quote(text)
+			if holdsSecret(key) {
+				shown = "what stands here"
+			}
 			if bare := strings.TrimSuffix(text, ","); bare != text {
 				if still, _ := o.value(bare); still == "" {
 					remedy = "leave out the comma: words are separated by blanks"
 				}
 			}
-			c.errorf(w, remedy, "%s: %s %s", key, quote(text), wrong)
+			c.errorf(w, remedy, "%s: %s %s", key, shown, wrong)
 		}
 		if seen[key] && !o.many {
 			c.errorf(w, "keep one of them", "%s= is written twice", key)

@@ -20,6 +20,7 @@ type actions struct {
 	resources map[string]cluster.Resource // by GROUP/NAME
 	leashes   map[uint64]context.CancelFunc
 	running   sync.WaitGroup
+	gates     gates // what a start or stop waits for
 }
 
 func newActions(cfg cluster.Config, r runner) *actions {
@@ -38,9 +39,13 @@ func (a *actions) start(ctx context.Context, l *loop, run cluster.Run, leaseEnd 
 	a.leashes[run.ID] = end
 	q := agent.Request{Resource: a.resources[run.Group+"/"+run.Resource], Group: run.Group, Action: run.Action,
 		Timeout: run.Timeout, Epoch: run.Epoch, Deadline: leaseEnd}
+	first := a.gates.of(run, q.Resource)
 	a.running.Go(func() {
 		defer end()
-		out := a.runner.Run(leash, q)
+		out, refused := first.pass(leash, run.Resource)
+		if !refused {
+			out = a.runner.Run(leash, q)
+		}
 		out.ID = run.ID
 		l.tell(ctx, out)
 	})

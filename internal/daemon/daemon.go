@@ -69,6 +69,8 @@ type daemon struct {
 	pings     *pings
 	fencing   *fencing
 	dog       *watchdog // nil without one
+	hooks     *hooks
+	alerts    *alerts
 	uuid      [16]byte
 	started   time.Time
 	restored  time.Time         // when it was last said; the lease's goroutine alone
@@ -190,7 +192,7 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 	for _, in := range unplaced(d.cfg) {
 		d.loop.offer(in)
 	}
-	d.actions = newActions(d.cfg, d.newRunner())
+	d.openHooks()
 	d.fencing = newFencing(o.Loaded)
 	if err := d.openWatchdog(saved); err != nil {
 		return nil, saved, errors.Join(err, d.close())
@@ -285,6 +287,7 @@ func (d *daemon) newRunner() *agent.Runner {
 // context; then the edges are ended, and at last what writes.
 func (d *daemon) live(saved cluster.Saved) error {
 	d.loop.machine = cluster.New(d.cfg, saved, now())
+	d.hooks.watch = newWatcher(d.cfg, d.loop.machine.Status())
 	socket, err := api.Listen(filepath.Join(d.RuntimeDir, SocketName))
 	if err != nil {
 		if words := d.dog.end(); words != "" {
@@ -304,6 +307,7 @@ func (d *daemon) live(saved cluster.Saved) error {
 	dogWords := d.dog.end()
 	if left {
 		notify(systemd.SdNotifyStopping)
+		d.lastWords(log)
 		d.end(nil)
 	}
 	d.edges.Wait()
@@ -371,6 +375,7 @@ func (d *daemon) startEdges(socket net.Listener) {
 	}
 	d.edges.Go(func() { watchUnits(ctx, d.cfg, l) })
 	d.edges.Go(func() { d.tellTime(ctx) })
+	d.startHooks(ctx)
 	d.edges.Go(func() { d.placed(ctx) })
 	d.edges.Go(func() { d.answer(ctx) })
 	d.edges.Go(func() {
@@ -486,6 +491,7 @@ func (d *daemon) before(in cluster.Input) {
 		if len(in.Beat.MACs) > 0 {
 			d.fronts.peerMACs.Store(&in.Beat.MACs)
 		}
+		d.hooks.watch.heard(in.Beat)
 	case cluster.Leased:
 		if seq, ok := d.announces[in.Group]; ok && seq == in.Seq {
 			delete(d.announces, in.Group)
@@ -533,7 +539,7 @@ func (d *daemon) perform(o cluster.Output) {
 	case cluster.Reply:
 		d.answerOrder(o)
 	case cluster.Emit:
-		d.record.add(o.Event)
+		d.told(o.Event)
 	default:
 		panic(fmt.Sprintf("daemon: unknown output %T", o))
 	}

@@ -19,6 +19,11 @@
 //	ping nodes         package ping's goroutine           the newest answer wins
 //	state on disk      one goroutine                      the newest wins
 //	events and log     one goroutine                      dropped and counted; memory keeps the newest 1,000
+//	hooks              one goroutine, one at a time       not run, counted, and an event says so
+//	mail and webhooks  one goroutine each                 counted; the next telling says how many
+//
+// What is recorded also says when a group starts, stops or moves, and when a node comes or goes: see hooks and alerts.
+// Only a hook that was written as blocking makes anything wait, and that is the action of one resource: see gate.
 //
 // A restart finds the addresses and leases of the life before in the kernel, the
 // epochs on disk and the resources by their monitors, and goes on (rule B2).

@@ -21,6 +21,7 @@ type loop struct {
 	perform func(cluster.Output)
 	// before sees each input ahead of the machine.
 	before func(cluster.Input)
+	step   uint64 // counts the steps
 }
 
 func newLoop(m *cluster.Machine, now func() cluster.Time, perform func(cluster.Output), before func(cluster.Input)) *loop {
@@ -50,6 +51,7 @@ func (l *loop) run(ctx context.Context) (clean, left bool) {
 		if in != nil {
 			l.before(in)
 		}
+		l.step++
 		for _, o := range l.machine.Step(l.now(), in) {
 			if exit, ok := o.(cluster.Exit); ok {
 				return exit.Clean, true

@@ -79,7 +79,7 @@ func readEvents(path string) []api.Event {
 }
 
 // add records an event. It is called by the loop alone, and does not wait.
-func (r *record) add(e cluster.Event) {
+func (r *record) add(e cluster.Event) api.Event {
 	out := api.Event{
 		ID: r.name(e.ID), Cause: r.name(e.Cause), Time: time.Now().Add(-r.boot().Sub(e.At)), Level: e.Level, Kind: e.Kind,
 		Group: e.Group, Resource: e.Resource, Node: e.Node, Words: e.Words, Lines: e.Lines, Rule: e.Rule,
@@ -93,6 +93,7 @@ func (r *record) add(e cluster.Event) {
 	default:
 		r.dropped.Add(1)
 	}
+	return out
 }
 
 // readEnd reads the last bytes of a file.

@@ -23,6 +23,7 @@ type checked struct {
 	Alerts     []string    `json:",omitempty"` // the hooks and alerts there are
 	Agents     []string    `json:",omitempty"` // what was run to examine the resources
 	NodeLines  []string    `json:",omitempty"` // lines of lubdub.conf for one node, and whether they count here
+	Rules      []string    `json:",omitempty"` // for failures, where they are not the usual ones
 	Live       []string    `json:",omitempty"` // what the machine and the network say
 }
 
@@ -93,7 +94,7 @@ the daemon would refuse it or a resource could not run here. --quiet leaves out 
 
 // hush leaves out what is good.
 func (c *checked) hush() {
-	c.NodeLines, c.Agents, c.Fences, c.Live, c.Protection = nil, nil, nil, nil, nil
+	c.NodeLines, c.Rules, c.Agents, c.Fences, c.Live, c.Protection = nil, nil, nil, nil, nil, nil
 	c.Problems = slices.DeleteFunc(c.Problems, func(f found) bool { return f.Severity == config.Notice.String() })
 	if c.Good {
 		c.Summary = ""
@@ -114,7 +115,7 @@ func examine(loaded *config.Loaded, problems config.Problems) checked {
 			c.add(config.Error, filepath.Join(loaded.Dir, "lubdub.conf"), err.Error(), "")
 		}
 	}
-	c.NodeLines = loaded.NodeLines
+	c.NodeLines, c.Rules = loaded.NodeLines, rules(loaded.Config)
 	runner := checkRunner(loaded)
 	for _, g := range loaded.Config.Groups {
 		for _, r := range g.Resources {
@@ -197,7 +198,7 @@ func (c *checked) print(out io.Writer, problems config.Problems) error {
 			return err
 		}
 	}
-	for _, l := range slices.Concat(c.NodeLines, c.Agents, c.Fences, c.Alerts, c.Live) {
+	for _, l := range slices.Concat(c.NodeLines, c.Rules, c.Agents, c.Fences, c.Alerts, c.Live) {
 		if _, err := fmt.Fprintln(out, l); err != nil {
 			return err
 		}

@@ -102,7 +102,7 @@ func Parse(files Files, opts Options) (*Loaded, Problems) {
 	if keys.keys[l.Sign].Method == "crc" && keys.found {
 		ha.checkCRC(extra.point)
 	}
-	extra.finish(ha.links, l.Config)
+	extra.finish(ha, l.Config)
 	groups.checkNodes(ha.nodes)
 	shared := groups.addresses(groups.checkKeys())
 	groups.place(opts.Interfaces, shared)

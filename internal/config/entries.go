@@ -134,7 +134,9 @@ func Reference() string {
 	text.WriteString(`lubdub.conf holds what Heartbeat's files have no word for. One directive a line;
 words are separated by blanks; "double quotes" keep blanks in a word; '#' at the
 beginning of a word starts a comment; '\' at the end of a line continues it.
-Times need their unit: 500ms, 10s, 1m30s. The order of lines does not matter.
+Times need their unit: 500ms, 10s, 1m30s. The order of lines does not matter:
+what is said of a resource counts more than what is said of its group, and what
+is said behind 'on NODE' more than what holds on both nodes.
 `)
 	for _, e := range entries() {
 		fmt.Fprintf(&text, "\n%s\n", e.synopsis())

@@ -15,7 +15,7 @@ func (c *lubdubConf) unknown(st statement) {
 func (c *lubdubConf) meant(text string, args []word) string {
 	lower := strings.ToLower(text)
 	bare := strings.TrimSuffix(lower, ":")
-	e, spelled := c.known[strings.ReplaceAll(bare, "_", "-")]
+	e, spelled := c.known[dashed(bare)]
 	if remedy, ok := otherComment(text); ok {
 		return remedy
 	}
@@ -30,8 +30,10 @@ func (c *lubdubConf) meant(text string, args []word) string {
 			return "write 'on " + node + " ...' with a blank"
 		}
 	}
-	if ours, ok := foreign()[strings.ReplaceAll(bare, "_", "-")]; ok {
-		return ours
+	for theirs, ours := range foreign() {
+		if dashed(theirs) == dashed(bare) {
+			return ours
+		}
 	}
 	for _, d := range directives() {
 		if d.name == bare {
@@ -49,6 +51,9 @@ func (c *lubdubConf) knows(name string) bool {
 	return ok
 }
 
+// dashed is a word as it is compared: programs differ in their dashes and capitals.
+func dashed(text string) string { return strings.ReplaceAll(strings.ToLower(text), "_", "-") }
+
 // foreign are the words by which Heartbeat's neighbours and descendants call what is here another word.
 func foreign() map[string]string {
 	const (
@@ -61,20 +66,20 @@ func foreign() map[string]string {
 		keys      = "keys are written in authkeys"
 		fencing   = "here it is 'fence NAME agent=AGENT target=NODE ...'"
 		monitor   = "here it is 'monitor GROUP|RESOURCE interval=TIME timeout=TIME'"
-		probe     = "here it is 'probe RESOURCE http://...' beside the resource's agent"
+		probe     = "here it is 'probe RESOURCE http://...' beside its agent"
 	)
 	return map[string]string{
 		"migration-threshold": failures, "failure-timeout": failures, "fall": failures, "rise": failures, "restart": failures, "retries": failures, "max-failures": failures,
-		"startlimitburst": failures, "startlimitintervalsec": failures,
+		"StartLimitBurst": failures, "StartLimitIntervalSec": failures,
 		"on-fail": onFailure, "onfail": onFailure, "start-failure-is-fatal": onFailure,
-		"preempt": failback, "nopreempt": failback, "preempt-delay": failback, "resource-stickiness": failback, "stickiness": failback,
+		"preempt": failback, "nopreempt": failback, "preempt_delay": failback, "resource-stickiness": failback, "stickiness": failback,
 		"location": nodes, "priority": nodes, "state": nodes, "nodes": nodes,
-		"group": groups, "primitive": groups, "resource": groups, "address": groups, "ip": groups, "ipaddr": groups, "ipaddr2": groups, "virtual-ipaddress": groups, "vrrp-instance": groups,
-		"virtual-router-id": groups, "colocation": groups, "order": groups, "clone": "here it is 'warm RESOURCE': it runs on both nodes",
-		"interface": links, "link": links, "links": links, "unicast-peer": links, "advert-int": "here it is 'keepalive TIME' in ha.cf",
-		"authentication": keys, "auth": keys, "auth-pass": keys, "key": keys, "secret": keys,
-		"stonith-enabled": fencing, "stonith-device": fencing, "fencing": fencing, "stonith": fencing,
-		"op": monitor, "interval": monitor, "check": probe, "track-script": probe, "vrrp-script": probe, "health": probe, "http": probe,
+		"group": groups, "primitive": groups, "resource": groups, "address": groups, "ip": groups, "ipaddr": groups, "ipaddr2": groups, "virtual_ipaddress": groups, "vrrp_instance": groups,
+		"virtual_router_id": groups, "colocation": groups, "order": groups, "clone": "here it is 'warm RESOURCE': it runs on both nodes",
+		"interface": links, "link": links, "links": links, "unicast_peer": links, "advert_int": "here it is 'keepalive TIME' in ha.cf",
+		"authentication": keys, "auth": keys, "auth_pass": keys, "key": keys, "secret": keys,
+		"stonith-enabled": fencing, "stonith_device": fencing, "fencing": fencing, "stonith": fencing,
+		"op": monitor, "interval": monitor, "check": probe, "track_script": probe, "vrrp_script": probe, "health": probe, "http": probe,
 		"no-quorum-policy": "here it is 'partition stay|take', and ping nodes in ha.cf", "quorum": "here it is 'partition stay|take', and ping nodes in ha.cf",
 		"params": "here it is 'param RESOURCE NAME=VALUE'", "include": "there is one lubdub.conf, the same on both nodes; 'on NODE WORD...' is for what differs",
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,29 @@ func FuzzLubdubConf(f *testing.F) {
 	f.Add([]byte("on beta monitor apache interval=5s\non alpha on beta x\nfailback 192.0.2.100 window=22:00-24:00\non-failure 192.0.2.100 start=ignore stop=ignore\non beta param apache a=b\n"))
 	f.Add([]byte("name apache \"a b\nparam apache a=\"\\\"\\\\\" \\\n b=c # d\nmonitor \"\" interval=off\n"))
 	fuzz(f, func(files *Files, data []byte) { files.LubdubConf = data })
+}
+
+// FuzzBothNodes holds that one lubdub.conf is good on both nodes or on none, and means the same: lines of the other
+// node are read, too.
+func FuzzBothNodes(f *testing.F) {
+	f.Add([]byte("on beta exec queue start=/a stop=/b monitor=/c\non alpha watchdog required\non alpha probe apache tcp a:1\n"))
+	f.Add([]byte("on beta param apache a=1\non beta proxy web listen=:80 backend=http://a\ntimeout apache start=1s\n"))
+	f.Fuzz(func(t *testing.T, data []byte) { bothNodes(t, goodFiles(), data) })
+}
+
+// bothNodes reads a lubdub.conf on both nodes, and wants the same from both.
+func bothNodes(t *testing.T, files Files, conf []byte) (good bool) {
+	t.Helper()
+	files.LubdubConf = conf
+	alpha, here := Parse(files, asNode("alpha"))
+	beta, there := Parse(files, asNode("beta"))
+	if (alpha == nil) != (beta == nil) {
+		t.Fatalf("good on one node alone:\n%s\nalpha\n%s\nbeta\n%s", conf, printed(here), printed(there))
+	}
+	if alpha != nil && !slices.Equal(alpha.Config.Digests, beta.Config.Digests) {
+		t.Fatalf("%s\ndigests %v and %v", conf, alpha.Config.Digests, beta.Config.Digests)
+	}
+	return alpha != nil
 }
 
 // fuzz puts outside bytes in the place of one file. Whatever they are, nothing

@@ -93,12 +93,13 @@ func (h *haresources) clone(src *source) *haresources {
 }
 
 // finish checks the file across its lines and with the other files; what only the other node would find wrong, too.
-func (c *lubdubConf) finish(links []link, cfg cluster.Config) {
+func (c *lubdubConf) finish(h *haCF, cfg cluster.Config) {
 	for _, as := range []*lubdubConf{c, c.peer} {
 		if as == nil {
 			continue
 		}
-		as.checkPoints(links)
+		as.checkPoints(h.links)
+		as.checkRequired(h)
 		as.checkProxies()
 		as.checkExecs()
 		as.checkFailures()

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +100,47 @@ func TestLinesOfTheOtherNode(t *testing.T) {
 		if !strings.Contains(got, want) || len(problems) != 1 {
 			t.Errorf("%q: want %q alone, got\n%s", conf, want, got)
 		}
+	}
+}
+
+// Whatever lines come together, both nodes find the same of them, and good lines do not spoil each other.
+func TestBothNodesAgree(t *testing.T) {
+	files := failing("")
+	files.Haresources = []byte("alpha 192.0.2.100 lubdub-proxy::web apache exec:queue\nbeta db\n")
+	var good, slips []string
+	for _, e := range entries() {
+		if e.example = strings.ReplaceAll(e.example, "\\\n", " "); e.name != wordOn {
+			good = append(good, strings.Split(e.example, "\n")...)
+		}
+	}
+	data, err := os.ReadFile("testdata/slips.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if slip, ok := strings.CutPrefix(strings.TrimSpace(line), "== lubdub.conf: "); ok {
+			slips = append(slips, slip)
+		}
+	}
+	random := rand.New(rand.NewPCG(4, 2))
+	accepted := 0
+	for range 600 {
+		var lines []string
+		for range 1 + random.IntN(6) {
+			from := good
+			if random.IntN(20) == 0 {
+				from = slips
+			}
+			lines = append(lines, []string{"", "", "on alpha ", "on beta "}[random.IntN(4)]+from[random.IntN(len(from))])
+		}
+		// What the resources need to be there at all.
+		lines = append(lines, `exec queue start=/a stop=/b monitor=/c`, `proxy web listen=:80 backend=http://a`)
+		if bothNodes(t, files, []byte(strings.Join(lines, "\n"))) {
+			accepted++
+		}
+	}
+	if accepted < 20 {
+		t.Errorf("%d of 600 are good", accepted)
 	}
 }
 

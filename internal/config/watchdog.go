@@ -34,9 +34,6 @@ const (
 func (h *haCF) watchdog(c *lubdubConf, l *Loaded) Watchdog {
 	at, ok := h.last[wordWatchdog]
 	if !ok {
-		if c.required.text != "" && h.usable() {
-			c.errorf(c.required, "write 'watchdog /dev/watchdog' into ha.cf, or remove this line", "the watchdog is required, but ha.cf names none")
-		}
 		return Watchdog{}
 	}
 	dead, keep := l.Config.DeadTime, l.Config.Keepalive
@@ -87,6 +84,13 @@ func (h *haCF) guarded(at word, l *Loaded) {
 		remedy = "a reset costs more than it saves here: remove the line, unless the node has more to guard"
 	}
 	h.at(Notice, at, fmt.Sprintf("the watchdog adds nothing for %s: it has only addresses, and the kernel's lease guards those", strings.Join(names, ", ")), remedy)
+}
+
+// checkRequired looks for a watchdog that is required and not named.
+func (c *lubdubConf) checkRequired(h *haCF) {
+	if _, ok := h.last[wordWatchdog]; !ok && c.required.text != "" && h.usable() {
+		c.errorf(c.required, "write 'watchdog /dev/watchdog' into ha.cf, or remove this line", "the watchdog is required, but ha.cf names none")
+	}
 }
 
 func (c *lubdubConf) watchdogPolicy(st statement) {

@@ -49,6 +49,9 @@ func isLimit(text string) (wrong, remedy string) {
 	if text == wordNever {
 		return "", ""
 	}
+	if slices.Contains([]string{"off", "no", "none", "infinity", "inf", "unlimited", "forever"}, strings.ToLower(text)) {
+		return "is not known here", "write limit=never"
+	}
 	if n, err := strconv.Atoi(text); err == nil && n == 0 {
 		return "is not a number that fits", "write limit=never, so that failures never move the group, or 1, so that the first one does"
 	}
@@ -60,6 +63,9 @@ func isLimit(text string) (wrong, remedy string) {
 
 // isWindow accepts the time in which failures count together.
 func isWindow(text string) (wrong, remedy string) {
+	if text == wordNever || text == "off" {
+		return "is not a time", fmt.Sprintf("every failure is forgotten some day: write at most %.0fh", maxSetting.Hours())
+	}
 	if wrong, remedy := isDuration(text); wrong != "" {
 		return wrong, remedy
 	}

@@ -25,10 +25,12 @@ func (c *lubdubConf) meant(text string, args []word) string {
 	if spelled {
 		return "write " + quote(e.name)
 	}
-	if node, ok := strings.CutPrefix(bare, wordOn+"-"); ok {
-		if _, ok := find(c.nodes, node); ok {
-			return "write 'on " + node + " ...' with a blank"
-		}
+	node := strings.TrimPrefix(bare, wordOn+"-")
+	if _, ok := find(c.nodes, node); ok {
+		return "for a line of one node write 'on " + node + " WORD...'"
+	}
+	if key, _, ok := strings.Cut(text, "="); ok && c.isOption(key) {
+		return "options stand behind the word they belong to; '\\' at the end of a line continues it"
 	}
 	for theirs, ours := range foreign() {
 		if dashed(theirs) == dashed(bare) {
@@ -44,6 +46,16 @@ func (c *lubdubConf) meant(text string, args []word) string {
 		return "did you mean " + quote(best) + "?"
 	}
 	return "remove the line; the words are: " + list(c.words())
+}
+
+// isOption says that some word has an option of this name.
+func (c *lubdubConf) isOption(name string) bool {
+	for _, e := range c.known {
+		if slices.ContainsFunc(e.options, func(o option) bool { return o.name == name }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *lubdubConf) knows(name string) bool {

@@ -166,14 +166,42 @@ func (e entry) fitting(st statement, at int) string {
 			return "write " + o.name + "=VALUE, without blanks"
 		}
 	}
-	switch {
+	key, value, option := strings.Cut(st.args[max(0, at-1)].text, "=")
+	joined := value + " " + w.text
+	switch _, isTruth := parseBoolean(w.text); {
+	case w.text == wordOn && option:
+		return "write 'on NODE' at the beginning of the line"
+	case w.text == `\`:
+		return `'\' continues a line only as its last character`
+	case isTruth && e.name == "failback":
+		return "whether groups return at all is auto_failback in ha.cf; here it is: failback " + e.form
 	case len(fits) > 0 && len(fits) <= 2:
 		return "write " + strings.Join(fits, " or ")
-	case at > e.fixed && (e.free || e.options != nil) && strings.Contains(st.args[at-1].text, "="):
-		key, value, _ := strings.Cut(st.args[at-1].text, "=")
-		return fmt.Sprintf(`a value with blanks needs quotes: %s="%s %s"`, key, value, w.text)
+	case option && e.takes(key, joined):
+		return fmt.Sprintf(`a value with blanks needs quotes: %s="%s"`, key, joined)
 	}
 	return "write '" + e.synopsis() + "'"
+}
+
+// takes says that an option may have this value.
+func (e entry) takes(key, text string) bool {
+	at := slices.IndexFunc(e.options, func(o option) bool { return o.name == key })
+	if at < 0 {
+		return e.free
+	}
+	wrong, _ := e.options[at].value(text)
+	return wrong == ""
+}
+
+// resourceMeant says what is meant by a word that is neither a resource nor a group.
+func resourceMeant(text string, names []string) string {
+	switch {
+	case text == "*" || text == "all" || text == "any":
+		return "write a line for each of: " + list(unique(names))
+	case strings.Contains(text, ","):
+		return "write a line for each; haresources has: " + list(unique(names))
+	}
+	return didYouMean(text, names, "haresources has: "+list(unique(names)))
 }
 
 // hostlike says why a word of haresources is most likely not the name of an agent.

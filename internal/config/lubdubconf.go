@@ -149,7 +149,7 @@ func (c *lubdubConf) wellFormed(e entry, st statement) bool {
 		c.option(e, w, seen)
 	}
 	for _, o := range e.options {
-		if o.need && !seen[o.name] && len(options) > 0 {
+		if o.need && !seen[o.name] && len(options) > 0 && c.log.errors == before {
 			c.errorf(st.key, "write '"+e.synopsis()+"'", "%s needs %s=", e.name, o.name)
 		}
 	}

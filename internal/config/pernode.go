@@ -41,13 +41,7 @@ func (c *lubdubConf) ofNode(st statement) (statement, bool) {
 	names := texts(c.nodes)
 	node.text = strings.ToLower(node.text)
 	if _, ok := find(c.nodes, node.text); !ok && len(c.nodes) > 0 {
-		remedy := didYouMean(node.text, names, "the nodes are: "+list(names))
-		if _, isWord := c.known[node.text]; isWord {
-			remedy = form
-		} else if meant := sameHost(node.text, names); meant != "" {
-			remedy = "did you mean " + quote(meant) + "?"
-		}
-		c.errorf(node, remedy, "there is no node %s", quote(st.args[0].text))
+		c.errorf(node, c.whichNode(node.text, names, form), "there is no node %s", quote(st.args[0].text))
 		return st, false
 	}
 	e, ok := c.known[key.text]
@@ -60,6 +54,20 @@ func (c *lubdubConf) ofNode(st statement) (statement, bool) {
 		return st, false
 	}
 	return statement{key: key, args: st.args[2:], node: node.text}, true
+}
+
+// whichNode says which node is meant behind 'on'.
+func (c *lubdubConf) whichNode(text string, names []string, form string) string {
+	first, _, several := strings.Cut(text, ",")
+	switch meant := sameHost(text, names); {
+	case c.knows(text) || text == "node":
+		return form
+	case text == "all" || text == "both" || text == "*" || several && slices.Contains(names, first):
+		return "leave out 'on " + text + "': a line without it counts on both nodes"
+	case meant != "":
+		return "did you mean " + quote(meant) + "?"
+	}
+	return didYouMean(text, names, "the nodes are: "+list(names))
 }
 
 // forPeer is the file as the other node reads it, if a line is of one node alone: what is wrong with it there is known

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // Proxy is what lubdub.conf says about one built-in reverse proxy.
@@ -21,6 +22,10 @@ type Proxy struct {
 // proxy takes the settings of a proxy.
 func (c *lubdubConf) proxy(st statement) {
 	at := st.args[0]
+	if name, ok := strings.CutPrefix(at.text, "lubdub-proxy::"); ok {
+		c.errorf(at, "write 'proxy "+name+" ...': lubdub-proxy:: is for haresources", "%s is more than the name of a proxy", quote(at.text))
+		return
+	}
 	if before, ok := c.proxyAt[at.text]; ok && before.node == st.node {
 		c.errorf(at, "join the lines", "the proxy %s is already on line %d", quote(at.text), before.at.line)
 		return

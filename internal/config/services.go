@@ -24,6 +24,10 @@ const (
 // exec takes the commands of a resource.
 func (c *lubdubConf) exec(st statement) {
 	at := st.args[0]
+	if name, ok := strings.CutPrefix(at.text, classExec+":"); ok {
+		c.errorf(at, "write 'exec "+name+" ...': exec: is for haresources", "%s is more than the name of commands", quote(at.text))
+		return
+	}
 	if before, ok := c.execAt[at.text]; ok && before.node == st.node {
 		c.errorf(at, "join the lines", "the commands of %s are already on line %d", quote(at.text), before.at.line)
 		return

@@ -79,7 +79,7 @@ func (c *lubdubConf) resources(w word, groups bool) []*resource {
 	if base, _, arguments := strings.Cut(w.text, "::"); arguments && slices.Contains(names, base) {
 		c.errorf(w, "write "+quote(base)+", without its arguments", "%s is more than the resource's name", quote(w.text))
 	} else if len(found) == 0 {
-		c.errorf(w, didYouMean(w.text, names, "haresources has: "+list(unique(names))), "haresources has no %s", quote(w.text))
+		c.errorf(w, resourceMeant(w.text, names), "haresources has no %s", quote(w.text))
 	}
 	return found
 }

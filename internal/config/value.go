@@ -162,6 +162,9 @@ func consistsOf(text, marks string) bool {
 
 // isDuration accepts the times of lubdub.conf, which need their unit.
 func isDuration(text string) (wrong, remedy string) {
+	if text == "0" {
+		return "is no time at all", "write more than 0, with its unit, as 10s, or leave it out"
+	}
 	if strings.Trim(text, "0123456789.") == "" {
 		return "has no unit", "write " + quote(text+"s") + " for seconds"
 	}

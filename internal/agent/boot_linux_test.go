@@ -66,19 +66,18 @@ func TestStartedAtBoot(t *testing.T) {
 
 // Where systemd runs its word counts, and not that of a link it does not follow.
 func TestUnitCountsBeforeLink(t *testing.T) {
-	unit := loaded("httpd.service", "inactive")
-	unit.file = "disabled"
-	newSystemd(t, unit)
+	disabled, enabled := loaded("httpd.service", "inactive"), loaded("queue.service", "inactive")
+	disabled.file, enabled.file = "disabled", "enabled"
+	newSystemd(t, disabled, enabled)
 	w := newWorld(t)
 	w.write(t, "init.d/httpd", "#!/bin/sh\n")
+	w.write(t, "init.d/queue", "#!/bin/sh\n")
 	w.write(t, "rc3.d/S20httpd", "")
-	res := cluster.Resource{Name: "lsb:httpd", Class: "lsb", Type: "httpd"}
-	if e := w.Examine(t.Context(), "web", res); len(e.Doubts) > 0 {
+	if e := w.Examine(t.Context(), "web", cluster.Resource{Name: "lsb:httpd", Class: "lsb", Type: "httpd"}); len(e.Doubts) > 0 {
 		t.Errorf("a disabled unit: %v", e.Doubts)
 	}
-	unit.file = "enabled"
-	e := w.Examine(t.Context(), "web", res)
-	if len(e.Doubts) != 1 || !strings.HasPrefix(e.Doubts[0].Words, "httpd.service is started at boot") {
+	e := w.Examine(t.Context(), "web", cluster.Resource{Name: "lsb:queue", Class: "lsb", Type: "queue"})
+	if len(e.Doubts) != 1 || !strings.HasPrefix(e.Doubts[0].Words, "queue.service is started at boot") {
 		t.Errorf("an enabled unit: %v", e.Doubts)
 	}
 }

@@ -80,16 +80,26 @@ func TestGarbageIsBounded(t *testing.T) {
 	} {
 		files := goodFiles()
 		change(&files)
-		started := time.Now()
+		before := worked(t)
 		_, problems := Parse(files, machine())
-		t.Logf("%s: %v", name, time.Since(started))
-		if took := time.Since(started); took > 10*time.Second {
+		took := worked(t) - before
+		t.Logf("%s: %v", name, took)
+		if took > 10*time.Second {
 			t.Errorf("%s: took %v", name, took)
 		}
 		if len(problems) == 0 || len(problems) > 2*maxKept {
 			t.Errorf("%s: %d problems are kept", name, len(problems))
 		}
 	}
+}
+
+// worked is the processor time of this process: on a busy machine the clock on the wall says nothing.
+func worked(t *testing.T) time.Duration {
+	var use syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
 func writeDir(t *testing.T, files Files) string {

@@ -117,6 +117,9 @@ func (c *lubdubConf) applyAll() {
 	}
 	slices.SortStableFunc(rest, func(a, b statement) int { return rank(a) - rank(b) })
 	for _, st := range rest {
+		if c.log.full() {
+			return
+		}
 		c.known[st.key.text].apply(c, st)
 	}
 }

@@ -158,6 +158,14 @@ func (r *report) add(p Problem) {
 	}
 }
 
+// keeps says that one more problem of that severity would be kept.
+func (r *report) keeps(s Severity) bool {
+	if s == Error {
+		return r.errors < maxKept
+	}
+	return r.others < maxKept
+}
+
 // full says that further errors are not kept, so that looking for them is in vain.
 func (r *report) full() bool { return r.errors >= maxKept }
 

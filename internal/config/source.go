@@ -93,6 +93,10 @@ func (s *source) split(data []byte) {
 
 // at reports a problem with a word.
 func (s *source) at(severity Severity, w word, words, remedy string) {
+	if !s.log.keeps(severity) { // a file of garbage has a hundred thousand
+		s.log.add(Problem{Severity: severity})
+		return
+	}
 	p := Problem{Severity: severity, File: s.path, Line: w.line, Column: 1, Words: plain(words), Remedy: plain(remedy), file: s.order}
 	if w.line >= 1 && w.line <= len(s.lines) {
 		line := s.lines[w.line-1]

@@ -21,7 +21,12 @@ type Runner struct {
 	TempDir     string // where OCF agents keep their state until the machine restarts; usual: /run/resource-agents
 	// Settings are NAME=VALUE: what ha.cf says, as written, and its env lines. Scripts get each as HA_NAME, so they
 	// must hold no secret.
-	Settings  []string
+	Settings []string
+	// ActionDir is where it is written down which agents are under way, for the daemon's next life; empty: nowhere. It
+	// must not outlive the machine's restart.
+	ActionDir string
+	// Tell is told what is worth a line beside the outcomes. It may be called by many goroutines at once; nil: nobody is.
+	Tell      func(group, words string, lines []string)
 	Addresses Addresses
 	Proxy     Proxy
 
@@ -102,6 +107,7 @@ func (r *Runner) run(ctx context.Context, q Request) cluster.Outcome {
 	if wrong != nil {
 		return cluster.Outcome{Result: cluster.Unusable, Words: name + ": " + wrong.String()}
 	}
+	r.await(ctx, q)
 	if p.class == classOCF && len(q.Resource.Usual) > 0 {
 		if m, err := r.metadata(ctx, p); err == nil { // without it the usual time-outs hold
 			q.Timeout = m.advised(q)

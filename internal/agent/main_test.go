@@ -13,7 +13,13 @@ import (
 	"lubdub/internal/cluster"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(formerLife); dir != "" {
+		beFormerLife(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // world is a runner whose agents are scripts in a directory of the test.
 type world struct {

@@ -42,6 +42,7 @@ type command struct {
 	as    *syscall.Credential // whom it runs as; nil: whoever we are
 	// hopeless is what it prints when it will never succeed: it is ended then, after hopelessTime. Nil: nothing is.
 	hopeless *regexp.Regexp
+	begun    func(pid int) // is told of the process as soon as it runs; nil: nobody is
 }
 
 // ending is how a process ended.
@@ -124,6 +125,9 @@ func (c command) wait(ctx context.Context, cmd *exec.Cmd, seen <-chan struct{}) 
 	started, done := launch(cmd)
 	if err := <-started; err != nil {
 		return ending{}, err
+	}
+	if c.begun != nil {
+		c.begun(cmd.Process.Pid)
 	}
 	var e ending
 	select {

@@ -81,9 +81,12 @@ func (r *Runner) once(ctx context.Context, q Request, p plan, interval time.Dura
 	if p.class != classExec {
 		argv = append(argv, verb(p.class, q.Action))
 	}
+	n := r.note(ctx, q)
+	defer n.over()
 	c := command{
 		argv:  argv,
-		env:   append(r.environment(q, p, interval), p.as.env...),
+		env:   slices.Concat(r.environment(q, p, interval), p.as.env, n.env()),
+		begun: n.begun,
 		as:    p.as.credential,
 		split: p.class == classHeartbeat && q.Action == cluster.Monitor,
 		grace: min(maxGrace, q.Timeout/2),

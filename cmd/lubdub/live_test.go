@@ -43,27 +43,52 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// SIGHUP reloads, the first SIGTERM or SIGINT leaves, a second SIGINT ends at once, a second SIGTERM nothing.
+// SIGHUP reloads, the first SIGTERM or SIGINT leaves, a second SIGINT ends at once, a second SIGTERM nothing. SIGUSR1 asks
+// for another start, but not of a daemon that leaves.
 func TestSignals(t *testing.T) {
 	a := asking{make(chan os.Signal, signalQueue)}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	leave, reload := make(chan struct{}), make(chan struct{})
+	to := newOrders()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		a.pass(ctx, cancel, leave, reload)
+		a.pass(ctx, cancel, to)
 	}()
 	a.signals <- syscall.SIGHUP
-	<-reload
+	<-to.reload
 	a.signals <- syscall.SIGTERM
-	<-leave
+	<-to.leave
 	a.signals <- syscall.SIGTERM
+	a.signals <- syscall.SIGUSR1
 	a.signals <- syscall.SIGHUP
-	<-reload
+	<-to.reload
 	if ctx.Err() != nil {
 		t.Fatal("a second SIGTERM ended it at once")
 	}
+	select {
+	case <-to.again:
+		t.Fatal("SIGUSR1 stopped a leave")
+	default:
+	}
 	a.signals <- syscall.SIGINT
+	<-ended
+}
+
+func TestSignalAgain(t *testing.T) {
+	a := asking{make(chan os.Signal, signalQueue)}
+	ctx, cancel := context.WithCancel(t.Context())
+	to := newOrders()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		a.pass(ctx, cancel, to)
+	}()
+	a.signals <- syscall.SIGUSR1
+	<-to.again
+	a.signals <- syscall.SIGUSR1
+	a.signals <- syscall.SIGHUP
+	<-to.reload
+	cancel()
 	<-ended
 }

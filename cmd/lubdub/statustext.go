@@ -100,6 +100,7 @@ func (p paint) selfRow(s api.Status) []cell {
 		state = cell{yellow, "standby"}
 	}
 	words := fmt.Sprintf("this node; lubdub %s for %s", s.Version, age(s.At.Sub(s.Started)))
+	words += beforeWords(s)
 	if s.Stall > 0 {
 		words += ", longest stall " + age(s.Stall)
 	}
@@ -107,6 +108,24 @@ func (p paint) selfRow(s api.Status) []cell {
 		words += fmt.Sprintf(", %d datagrams or records lost in full queues", s.Dropped)
 	}
 	return []cell{{bold, s.Self}, state, {plain, words}}
+}
+
+// freshLife is how long the life before this one is worth a word: somebody may look after an upgrade.
+const freshLife = time.Hour
+
+// beforeWords say what was here before this life of lubdub.
+func beforeWords(s api.Status) string {
+	words := ""
+	if s.At.Sub(s.Started) > freshLife {
+		return words
+	}
+	if b := s.Before; b.Build != "" && b.Build != s.Build {
+		words += ", in place of " + b.Build
+	}
+	if s.Before.Away > 0 {
+		words += ", back after " + age(s.Before.Away)
+	}
+	return words
 }
 
 func (p paint) peerRow(s api.Status) []cell {

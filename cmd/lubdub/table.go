@@ -30,6 +30,7 @@ const (
 	exitFailed = 1 // or refused
 	exitMisuse = 2
 	exitConfig = 6 // run: the configuration has errors; as Heartbeat
+	exitAgain  = 7 // run: it was told to end and to be started again
 )
 
 // exit is an error that ends the program with a status of its own. Without an

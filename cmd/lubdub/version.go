@@ -37,8 +37,11 @@ func thisBuild() build {
 	return b
 }
 
-func (b build) String() string {
-	text := "lubdub " + b.Version
+func (b build) String() string { return "lubdub " + b.short() + " " + b.Go + " " + b.Platform }
+
+// short is the version, and what it was made from.
+func (b build) short() string {
+	text := b.Version
 	if b.Revision != "" {
 		text += " (" + b.Revision
 		if b.Modified {
@@ -46,7 +49,7 @@ func (b build) String() string {
 		}
 		text += ")"
 	}
-	return text + " " + b.Go + " " + b.Platform
+	return text
 }
 
 func versionCommand(w world) *cobra.Command {

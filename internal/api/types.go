@@ -10,12 +10,21 @@ import (
 type Status struct {
 	cluster.Status
 	Version string
+	Build   string // the version, and what it was made from
+	Before  Before
 	Started time.Time
 	At      time.Time         // when this was said
 	Boot    cluster.Time      // the same moment on the boot clock, to which Since and Until belong
 	Lease   string            // what enforces the lease: "nftables" or "valid_lft"
 	Refused map[string]uint64 // datagrams that were not accepted, by reason
 	Dropped uint64            // datagrams and records lost because a queue was full
+}
+
+// Before is the life of the daemon before this one.
+type Before struct {
+	Build string        `json:",omitempty"` // which lubdub it was; empty: not known
+	Ended string        `json:",omitempty"` // "left", or "again" to be started anew; empty: it was killed, or crashed
+	Away  time.Duration `json:",omitempty"` // from its last sign of life to the start of this one; 0: not known
 }
 
 // Event is one record of what happened and why.

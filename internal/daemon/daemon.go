@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,8 +14,6 @@ import (
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sys/unix"
-
 	"lubdub/internal/agent"
 	"lubdub/internal/api"
 	"lubdub/internal/cluster"
@@ -31,11 +28,13 @@ type Options struct {
 	StateDir   string // what outlives the daemon: /var/lib/lubdub
 	RuntimeDir string // the control socket: /run/lubdub
 	Version    string
+	Build      string // the version, and what it was made from
 	Stderr     io.Writer
 	Proxy      agent.Proxy                              // runs the built-in reverse proxy
 	Load       func() (*config.Loaded, config.Problems) // reads the files again
 	Leave      <-chan struct{}                          // closed: hand over and end (SIGTERM)
 	Reload     <-chan struct{}                          // a value: read authkeys again (SIGHUP)
+	Again      <-chan struct{}                          // closed: end with ErrAgain (SIGUSR1)
 }
 
 // ErrRunning says that a daemon runs on this node already.
@@ -45,6 +44,10 @@ var ErrRunning = errors.New("lubdub runs on this node already")
 // configuration is to be read again, and Run to be called again. It takes up
 // what runs.
 var ErrInterfaces = errors.New("an interface came that fits an address")
+
+// ErrAgain says that the daemon ended because it is to be started again at once,
+// from the binary that is there now. What runs goes on running, and so do actions.
+var ErrAgain = errors.New("lubdub ended to be started again")
 
 // ErrUnclean says that the daemon ended although something did not stop.
 var ErrUnclean = errors.New("something did not stop: see the log")
@@ -68,7 +71,12 @@ type daemon struct {
 	actions   *actions
 	pings     *pings
 	fencing   *fencing
-	dog       *watchdog // nil without one
+	dog       *watchdog       // nil without one
+	work      context.Context // of agents: they outlive a daemon that is started again
+	endWork   context.CancelFunc
+	former    former
+	past      api.Before // the same, for the status
+	pulse     *pulse
 	hooks     *hooks
 	alerts    *alerts
 	uuid      [16]byte
@@ -87,29 +95,6 @@ type reply struct {
 	id uint64
 	to chan<- api.Answer
 	is *api.Answer
-}
-
-// networkLock is an abstract socket. It belongs to the network namespace, as do
-// the addresses and the lease, and goes with the process.
-const networkLock = "@lubdub"
-
-// heldByRoot says that a program of root's, or of ours, listens on a unix socket.
-func heldByRoot(name string) bool {
-	c, err := net.Dial("unix", name)
-	if err != nil {
-		return false
-	}
-	defer c.Close()
-	raw, err := c.(*net.UnixConn).SyscallConn()
-	if err != nil {
-		return false
-	}
-	mine := false
-	err = raw.Control(func(fd uintptr) {
-		cred, credErr := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-		mine = credErr == nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
-	})
-	return err == nil && mine
 }
 
 // now is the boot clock.
@@ -142,26 +127,12 @@ func Run(ctx context.Context, o Options) error {
 	return d.live(saved)
 }
 
-// takeLock makes sure that one daemon runs on this node. The lock goes with the process.
-func takeLock(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("make the runtime directory: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the lock: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("%w (it holds %s); see: lubdub status", ErrRunning, f.Name())
-	}
-	return f, nil
-}
-
 // open opens every edge, or closes again what it has opened.
 func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err error) {
 	d = &daemon{Options: o, ctx: ctx, cfg: o.Loaded.Config, started: time.Now(), announces: map[string]uint64{},
 		until: map[string]cluster.Time{}, replies: make(chan reply), placeable: make(chan struct{}, 1)}
+	d.work, d.endWork = context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, d.endActions)
 	if d.store, err = openStore(o.StateDir); err != nil {
 		return nil, saved, err
 	}
@@ -173,6 +144,9 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 		return nil, saved, err
 	}
 	d.record = openRecord(o.StateDir, saved.Incarnation, now)
+	var lifeErr error
+	d.former, lifeErr = succeed(d.store, o.RuntimeDir, o.Build, d.record.snapshot.Load().events)
+	d.pulse = newPulse(o.RuntimeDir, d.cfg)
 	// The loop is made first: every edge tells it what it sees, and it listens
 	// when the machine stands.
 	d.loop = newLoop(nil, now, d.perform, d.before)
@@ -188,8 +162,7 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 		d.fronts.close()
 		return nil, saved, errors.Join(err, d.leases.Close())
 	}
-	d.loop.offer(cluster.Noted{Kind: "start", Words: fmt.Sprintf("lubdub %s starts on %s", o.Version, d.cfg.Self)})
-	for _, in := range unplaced(d.cfg) {
+	for _, in := range append(d.takeUp(saved), unplaced(d.cfg)...) {
 		d.loop.offer(in)
 	}
 	d.openHooks()
@@ -197,7 +170,7 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 	if err := d.openWatchdog(saved); err != nil {
 		return nil, saved, errors.Join(err, d.close())
 	}
-	if e := errors.Join(saveErr, uuidErr); e != nil {
+	if e := errors.Join(saveErr, uuidErr, lifeErr); e != nil {
 		d.loop.offer(cluster.Noted{Level: cluster.Alarm, Kind: "disk", Words: fmt.Sprintf("the state directory cannot be written; the cluster runs on: %s", oneLine(e))})
 	}
 	return d, saved, nil
@@ -275,7 +248,7 @@ func keyring(c *config.Loaded) (*wire.Keyring, error) {
 
 func (d *daemon) newRunner() *agent.Runner {
 	r := &agent.Runner{Node: d.cfg.Self, ConfigDir: d.Loaded.Dir, Addresses: d.addresses, Proxy: d.Proxy,
-		ResourceDir: filepath.Join(d.Loaded.Dir, "resource.d")}
+		ResourceDir: filepath.Join(d.Loaded.Dir, "resource.d"), ActionDir: filepath.Join(d.RuntimeDir, "actions"), Tell: d.agentTold}
 	for name, value := range d.Loaded.Directives {
 		r.Settings = append(r.Settings, name+"="+value)
 	}
@@ -311,9 +284,13 @@ func (d *daemon) live(saved cluster.Saved) error {
 		d.end(nil)
 	}
 	d.edges.Wait()
-	d.actions.running.Wait()
+	again := errors.Is(context.Cause(d.ctx), ErrAgain)
+	if !again {
+		d.actions.running.Wait()
+	}
 	endWriters()
 	written.Wait()
+	d.ended(log, left, again)
 	if dogWords != "" {
 		log.line(cluster.Alarm, time.Now(), dogWords)
 	}
@@ -348,6 +325,7 @@ func (d *daemon) startWriters(ctx context.Context) *sync.WaitGroup {
 	d.store.trouble, d.record.trouble = trouble, trouble
 	wg.Go(func() { d.store.run(ctx) })
 	wg.Go(func() { d.record.run(ctx) })
+	wg.Go(func() { d.pulse.run(ctx) })
 	return &wg
 }
 
@@ -436,6 +414,8 @@ func (d *daemon) signals(ctx context.Context) {
 		case <-leave:
 			leave = nil // once is enough
 			d.loop.tell(ctx, cluster.Command{Verb: cluster.Leave})
+		case <-d.Again:
+			d.end(ErrAgain)
 		case <-d.Reload:
 			d.reloadKeys(ctx)
 		case <-ctx.Done():
@@ -518,7 +498,7 @@ func (d *daemon) perform(o cluster.Output) {
 	case cluster.Entitle:
 		d.entitle(o)
 	case cluster.Run:
-		d.actions.start(ctx, d.loop, o, d.until[o.Group])
+		d.actions.start(d.work, d.loop, o, d.until[o.Group])
 	case cluster.Cancel:
 		d.actions.cancel(o.ID)
 		d.fencing.end(o.ID)
@@ -548,6 +528,7 @@ func (d *daemon) perform(o cluster.Output) {
 // entitle tells the kernel's lease, and remembers what is to be announced with it.
 func (d *daemon) entitle(o cluster.Entitle) {
 	d.until[o.Group] = o.Until
+	d.pulse.entitled(o.Group, o.Until)
 	if o.Announce {
 		d.announces[o.Group] = o.Seq
 	}

@@ -42,7 +42,7 @@ func (d *daemon) Status(ctx context.Context) (api.Status, error) {
 	if d.paths.refusing() {
 		s.Warnings = append(s.Warnings, refusedWords(refused, s)...)
 	}
-	return api.Status{Status: s, Version: d.Version, Started: d.started, At: time.Now(), Boot: now(),
+	return api.Status{Status: s, Version: d.Version, Build: d.Build, Before: d.past, Started: d.started, At: time.Now(), Boot: now(),
 		Lease: d.leases.name, Refused: refused, Dropped: dropped + d.record.dropped.Load()}, nil
 }
 

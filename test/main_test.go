@@ -41,6 +41,10 @@ func tellAll(m *testing.M) int {
 			return 1
 		}
 		defer os.RemoveAll(dir) // here if the namespaces are refused, else where the tests ran
+		if err := buildPrevious(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		if err := os.Setenv(programVariable, filepath.Join(dir, programName)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

@@ -43,7 +43,7 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// SIGHUP reloads, the first SIGTERM or SIGINT leaves, a second SIGINT ends at once, a second SIGTERM nothing. SIGUSR1 asks
+// SIGHUP reloads, the first SIGTERM or SIGINT leaves, a second SIGINT ends at once, a second SIGTERM nothing. SIGQUIT asks
 // for another start, but not of a daemon that leaves.
 func TestSignals(t *testing.T) {
 	a := asking{make(chan os.Signal, signalQueue)}
@@ -60,7 +60,7 @@ func TestSignals(t *testing.T) {
 	a.signals <- syscall.SIGTERM
 	<-to.leave
 	a.signals <- syscall.SIGTERM
-	a.signals <- syscall.SIGUSR1
+	a.signals <- syscall.SIGQUIT
 	a.signals <- syscall.SIGHUP
 	<-to.reload
 	if ctx.Err() != nil {
@@ -68,7 +68,7 @@ func TestSignals(t *testing.T) {
 	}
 	select {
 	case <-to.again:
-		t.Fatal("SIGUSR1 stopped a leave")
+		t.Fatal("SIGQUIT stopped a leave")
 	default:
 	}
 	a.signals <- syscall.SIGINT
@@ -84,9 +84,9 @@ func TestSignalAgain(t *testing.T) {
 		defer close(ended)
 		a.pass(ctx, cancel, to)
 	}()
-	a.signals <- syscall.SIGUSR1
+	a.signals <- syscall.SIGQUIT
 	<-to.again
-	a.signals <- syscall.SIGUSR1
+	a.signals <- syscall.SIGQUIT
 	a.signals <- syscall.SIGHUP
 	<-to.reload
 	cancel()

@@ -22,7 +22,7 @@ func runCommand(w world) *cobra.Command {
 		Long: `Run reads the configuration and keeps the cluster until it is told to end.
 
 SIGTERM and the first Ctrl-C: hand over to the other node and leave. A second Ctrl-C: end at
-once, and what runs goes on running. SIGHUP: read authkeys again. SIGUSR1: end with status 7 to be
+once, and what runs goes on running. SIGHUP: read authkeys again. SIGQUIT: end with status 7 to be
 started again, from a new binary perhaps: what runs goes on running, as after kill -9.
 A configuration with errors ends it with status 6, and nobody starts it again.
 
@@ -107,7 +107,7 @@ const signalQueue = 5
 // end the daemon.
 func listen() asking {
 	a := asking{make(chan os.Signal, signalQueue)}
-	signal.Notify(a.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
+	signal.Notify(a.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return a
 }
@@ -128,7 +128,7 @@ func (a asking) pass(ctx context.Context, atOnce func(), to orders) {
 			case to.reload <- struct{}{}:
 			case <-ctx.Done():
 			}
-		case s == syscall.SIGUSR1:
+		case s == syscall.SIGQUIT:
 			if !again && !leaving {
 				again = true
 				close(to.again)

@@ -107,15 +107,15 @@ func (f former) started(build, self string, at cluster.Time) cluster.Noted {
 		return note
 	}
 	which := " again; it "
-	if f.Build != build {
+	switch {
+	case f.Build != build:
 		which = fmt.Sprintf(" in place of lubdub %s, which ", f.Build)
+	case f.Boot == "":
+		which = " in place of another build, which "
 	}
 	how := "was killed or crashed"
 	switch {
 	case f.Boot == "":
-		if f.Build == build {
-			return note
-		}
 		how = "ran here before"
 	case f.Ended == endedLeft:
 		how = "had left"
@@ -180,10 +180,11 @@ type pulse struct {
 	path  string
 	every time.Duration
 	until map[string]*atomic.Int64
+	now   chan struct{} // the kernel was told to begin or to end: that is written at once
 }
 
 func newPulse(runtimeDir string, cfg cluster.Config) *pulse {
-	p := &pulse{path: filepath.Join(runtimeDir, pulseFile), every: cfg.Keepalive, until: map[string]*atomic.Int64{}}
+	p := &pulse{path: filepath.Join(runtimeDir, pulseFile), every: cfg.Keepalive, until: map[string]*atomic.Int64{}, now: make(chan struct{}, 1)}
 	for _, g := range cfg.Groups {
 		p.until[g.Name] = &atomic.Int64{}
 	}
@@ -192,8 +193,11 @@ func newPulse(runtimeDir string, cfg cluster.Config) *pulse {
 
 // entitled notes to when the kernel may answer for a group. It is called by the loop.
 func (p *pulse) entitled(group string, until cluster.Time) {
-	if u := p.until[group]; u != nil {
-		u.Store(int64(until))
+	if u := p.until[group]; u != nil && (u.Swap(int64(until)) == 0 || until == 0) {
+		select {
+		case p.now <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -214,6 +218,7 @@ func (p *pulse) run(ctx context.Context) {
 		_, _ = f.WriteAt(append(text, '\n'), 0)
 		select {
 		case <-tick.C:
+		case <-p.now:
 		case <-ctx.Done():
 			return
 		}

@@ -34,7 +34,7 @@ type Options struct {
 	Load       func() (*config.Loaded, config.Problems) // reads the files again
 	Leave      <-chan struct{}                          // closed: hand over and end (SIGTERM)
 	Reload     <-chan struct{}                          // a value: read authkeys again (SIGHUP)
-	Again      <-chan struct{}                          // closed: end with ErrAgain (SIGUSR1)
+	Again      <-chan struct{}                          // closed: end with ErrAgain (SIGQUIT)
 }
 
 // ErrRunning says that a daemon runs on this node already.

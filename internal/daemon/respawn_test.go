@@ -118,8 +118,8 @@ func TestSupervisorEnds(t *testing.T) {
 // Signals reach the daemon. One that is told to end is not started again, however it ends.
 func TestSupervisorPassesOn(t *testing.T) {
 	for script, code := range map[string]int{
-		"trap 'exit 3' TERM":     3,
-		"trap 'kill -9 $$' TERM": killed + 9,
+		"trap 'exit 3' TERM":                                  3,
+		"trap 'kill -9 $$' TERM":                              killed + 9,
 		"trap 'trap \"exit 4\" TERM; echo again >>lives' HUP": 4,
 	} {
 		k := newKept(t, script+"\ntouch up; while :; do sleep 0.02; done")
@@ -146,7 +146,7 @@ func TestSupervisorCrashLoop(t *testing.T) {
 		return strings.Contains(k.said.String(), "it died 4 times in a row: the other node should serve by now")
 	})
 	before := k.lives(t)
-	k.signals <- syscall.SIGUSR1
+	k.signals <- syscall.SIGQUIT
 	k.until(t, "the next try", func() bool { return k.lives(t) > before })
 	k.signals <- syscall.SIGTERM
 	<-k.ended

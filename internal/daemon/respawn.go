@@ -240,8 +240,8 @@ func (s *Supervisor) farewell(code int, told bool) int {
 		return 0
 	case !told && code != 0:
 		s.say(cluster.Alarm, fmt.Sprintf("lubdub ended with status %d and is not started again, for that would not mend it; see: lubdub check", code))
-	case code > killed:
-		s.say(cluster.Alarm, fmt.Sprintf("lubdub was told to end and was ended by signal %d: what it had started may still run", code-killed))
+	case code > killed, code == s.Again && s.Again != 0:
+		s.say(cluster.Alarm, fmt.Sprintf("lubdub was told to end and did so with status %d, without leaving: what it had started may still run", code))
 	}
 	return code
 }

@@ -298,9 +298,15 @@ status) kill -0 $(cat pid);;
 esac
 `
 
-// TestUnderway kills the owner's daemon in the midst of a start: it is waited for, and never are two under way. Then the
-// service dies while no daemon is there, and is started again.
+// TestUnderway ends the owner's daemon in the midst of a start, by kill -9 and as for a restart: the start is waited for, and
+// never are two under way. Then the service dies while no daemon is there, and is started again.
 func TestUnderway(t *testing.T) {
+	for _, by := range []syscall.Signal{syscall.SIGKILL, syscall.SIGQUIT} {
+		t.Run(by.String(), func(t *testing.T) { tellUnderway(t, by) })
+	}
+}
+
+func tellUnderway(t *testing.T, by syscall.Signal) {
 	const script = "/var/opt/slow/service"
 	p := newPair(t, setup{resources: shared + " exec:slow", conf: fmt.Sprintf("exec slow start=%q stop=%q monitor=%q\n", script+" start", script+" stop", script+" status")})
 	for _, node := range []string{one, two} {
@@ -310,14 +316,15 @@ func TestUnderway(t *testing.T) {
 	p.start(one, two)
 	eventually(t, 20*second+busy, "the start begins", func() bool { return strings.Contains(log(), "begins") })
 	at := lab.Now()
-	p.daemon(one).Kill()
+	must(t, p.daemon(one).Signal(by))
+	_ = p.daemon(one).Wait(t.Context()) // how it ends is not the question
 	p.start(one)
 	eventually(t, 10*second+busy, "the start is over", func() bool { return strings.Contains(log(), "started") })
 	p.settled()
-	eventually(t, busy, "it is said", func() bool { return p.mentioned(one, at, "slow: the start") })
+	eventually(t, 10*second, "it is said", func() bool { return p.mentioned(one, at, "slow: the start") })
 	p.causes(one, at, "slow: the start that lubdub had begun before it was started anew was still under way: it was waited for")
 	if got := log(); got != "begins\nstarted\n" {
-		t.Errorf("killed in the midst of a start:\n%s", got)
+		t.Errorf("ended in the midst of a start:\n%s", got)
 	}
 
 	p.daemon(one).Kill()

@@ -25,6 +25,7 @@ type Runner struct {
 	// ActionDir is where it is written down which agents are under way, for the daemon's next life; empty: nowhere. It
 	// must not outlive the machine's restart.
 	ActionDir string
+	Adopted   map[string]bool // the groups that this life of the daemon takes over from an earlier one
 	// Tell is told what is worth a line beside the outcomes. It may be called by many goroutines at once; nil: nobody is.
 	Tell      func(group, words string, lines []string)
 	Addresses Addresses
@@ -107,7 +108,9 @@ func (r *Runner) run(ctx context.Context, q Request) cluster.Outcome {
 	if wrong != nil {
 		return cluster.Outcome{Result: cluster.Unusable, Words: name + ": " + wrong.String()}
 	}
-	r.await(ctx, q)
+	if cut := r.await(ctx, q); cut && q.Action == cluster.Monitor && ctx.Err() == nil {
+		return cluster.Outcome{Result: cluster.Failed, Words: name + ": its start, begun before lubdub was started anew, had to be ended: what it left is to be stopped"}
+	}
 	if p.class == classOCF && len(q.Resource.Usual) > 0 {
 		if m, err := r.metadata(ctx, p); err == nil { // without it the usual time-outs hold
 			q.Timeout = m.advised(q)

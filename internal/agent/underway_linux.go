@@ -105,30 +105,34 @@ func (n *note) over() {
 
 // await waits for the agent that an earlier life of the daemon left on the resource. A start or a stop has the time that
 // it was given, and is ended then with its process group, as if that life still lived; or at once when the waiting
-// action is cancelled. Whatever else is under way only looks, and is ended at once.
-func (r *Runner) await(ctx context.Context, q Request) {
+// action is cancelled. A start in a group that this life does not take over is ended at once, for the other node may
+// start it, too. Whatever else is under way only looks, and is ended at once. It says whether a start was ended, which
+// leaves nobody knows what.
+func (r *Runner) await(ctx context.Context, q Request) (cut bool) {
 	path := r.notePath(q)
 	if path == "" {
-		return
+		return false
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return // the usual case: there is none
+		return false // the usual case: there is none
 	}
 	var was underway
 	if json.NewDecoder(bytes.NewReader(text)).Decode(&was) == nil && was.Token != "" {
-		r.outlive(ctx, q, was)
+		cut = r.outlive(ctx, q, was)
 	}
 	_ = os.Remove(path)
+	return cut
 }
 
-func (r *Runner) outlive(ctx context.Context, q Request, was underway) {
+// outlive waits for the end of what was under way, and says whether that was a start and had to be ended.
+func (r *Runner) outlive(ctx context.Context, q Request, was underway) bool {
 	all := marked(was.Token)
 	pipes := hear(all)
 	agent, alive := was.leader(all)
 	began, ended := time.Now(), false
 	if alive {
-		ended = !agent.awaited(ctx, was.patience())
+		ended = !agent.awaited(ctx, r.patience(q, was))
 	}
 	var lines []string
 	for _, c := range pipes {
@@ -136,24 +140,26 @@ func (r *Runner) outlive(ctx context.Context, q Request, was underway) {
 			lines = append(lines, linesOf(text)...)
 		}
 	}
+	cut := ended && was.Action == cluster.Start
 	if !alive || r.Tell == nil || was.Action != cluster.Start && was.Action != cluster.Stop {
-		return
+		return cut
 	}
 	words := fmt.Sprintf("%s: the %s that lubdub had begun before it was started anew was still under way: ", q.Resource.Name, was.Action)
 	if ended {
-		words += fmt.Sprintf("it did not end in its time, and was ended after %v", time.Since(began).Round(time.Millisecond))
+		words += fmt.Sprintf("it was ended after %v", time.Since(began).Round(time.Millisecond))
 	} else {
 		words += fmt.Sprintf("it was waited for, %v", time.Since(began).Round(time.Millisecond))
 	}
 	r.Tell(q.Group, words, lastLines(lines))
+	return cut
 }
 
 // patience is how long the agent may go on.
-func (u underway) patience() time.Duration {
-	if u.Action != cluster.Start && u.Action != cluster.Stop {
+func (r *Runner) patience(q Request, was underway) time.Duration {
+	if was.Action != cluster.Stop && (was.Action != cluster.Start || !r.Adopted[q.Group] && !q.Resource.Warm) {
 		return 0
 	}
-	return max(0, u.Until.Sub(cluster.Time(vip.Boottime())))
+	return max(0, was.Until.Sub(cluster.Time(vip.Boottime())))
 }
 
 // leader is the agent's own process, if it still runs. A daemon that was killed before it knew the number left the

@@ -37,6 +37,7 @@ func killed(t *testing.T, agent string, action cluster.Action, limit time.Durati
 	w := newWorld(t)
 	w.ocf(t, "db", agent)
 	w.ActionDir = filepath.Join(w.dir, "actions")
+	w.Adopted = map[string]bool{"web": true}
 	said := &told{}
 	w.Tell = said.add
 	life := exec.Command("/proc/self/exe")
@@ -143,7 +144,6 @@ func TestUnderwayEndedMeanwhile(t *testing.T) {
 
 const endless = `cd ${0%/*}/../../..
 case $1 in start|stop) (setsid sh -c 'echo $$ >service; sleep 60' &); sh -c 'echo $PPID >agent'; touch begun; while :; do sleep 0.1; done;; esac
-touch begun
 [ -e agent ] && [ -d /proc/$(cat agent) ] && echo TWO >>log
 exit 7`
 
@@ -152,7 +152,7 @@ func TestUnderwayIsEnded(t *testing.T) {
 	w, said := killed(t, endless, cluster.Stop, 2*time.Second, "begun")
 	defer reap(t, w.dir+"/service")
 	w.expect(t, request("db", cluster.Monitor), cluster.NotRunning, "db does not run...")
-	said.says(t, "db: the stop that lubdub had begun before it was started anew was still under way: it did not end in its time, and was ended after ")
+	said.says(t, "db: the stop that lubdub had begun before it was started anew was still under way: it was ended after ")
 	if alive(t, w.dir+"/agent") || !alive(t, w.dir+"/service") {
 		t.Error("the agent should be gone, and its service live")
 	}
@@ -160,6 +160,19 @@ func TestUnderwayIsEnded(t *testing.T) {
 		t.Error("two at once")
 	}
 	w.nothingNoted(t)
+}
+
+// A start in a group that is not taken over is ended at once: the other node may start it by now. What it left is not known.
+func TestUnderwayElsewhere(t *testing.T) {
+	w, said := killed(t, endless, cluster.Start, time.Hour, "begun")
+	defer reap(t, w.dir+"/service")
+	w.Adopted = nil
+	w.expect(t, request("db", cluster.Monitor), cluster.Failed, "db monitor: its start, begun before lubdub was started anew, had to be ended...")
+	said.says(t, "it was ended after ")
+	if alive(t, w.dir+"/agent") {
+		t.Error("the agent lives")
+	}
+	w.expect(t, request("db", cluster.Monitor), cluster.NotRunning, "db does not run...")
 }
 
 // An action that is cancelled while it waits ends what it waits for.

@@ -140,7 +140,7 @@ func (f former) adopted(cfg cluster.Config, saved cluster.Saved, at cluster.Time
 	var notes []cluster.Input
 	for _, g := range cfg.Groups {
 		was := saved.Groups[g.Name]
-		if was.Until <= at && !(saved.SameBoot && was.Owner) {
+		if !takenOver(was, saved.SameBoot, at) {
 			continue
 		}
 		note := cluster.Noted{Level: cluster.Info, Kind: "adopted", Group: g.Name, Words: g.Name + " is taken up again: "}
@@ -168,6 +168,11 @@ func (f former) adopted(cfg cluster.Config, saved cluster.Saved, at cluster.Time
 		notes = append(notes, note)
 	}
 	return notes
+}
+
+// takenOver says that the machine will own the group from its first moment (rule B2).
+func takenOver(was cluster.SavedGroup, sameBoot bool, at cluster.Time) bool {
+	return was.Until > at || sameBoot && was.Owner
 }
 
 // before is what the status says of the former life.
@@ -239,7 +244,10 @@ func (p *pulse) beat() beat {
 func (d *daemon) takeUp(saved cluster.Saved) []cluster.Input {
 	at := now()
 	notes := []cluster.Input{d.former.started(d.Build, d.cfg.Self, at)}
-	d.past = d.former.before(at)
+	d.past, d.taken = d.former.before(at), map[string]bool{}
+	for name, was := range saved.Groups {
+		d.taken[name] = takenOver(was, saved.SameBoot, at)
+	}
 	return append(notes, d.former.adopted(d.cfg, saved, at)...)
 }
 

@@ -79,6 +79,7 @@ type daemon struct {
 	pulse     *pulse
 	hooks     *hooks
 	alerts    *alerts
+	taken     map[string]bool // the groups that were taken over from it
 	uuid      [16]byte
 	started   time.Time
 	restored  time.Time         // when it was last said; the lease's goroutine alone
@@ -248,7 +249,7 @@ func keyring(c *config.Loaded) (*wire.Keyring, error) {
 
 func (d *daemon) newRunner() *agent.Runner {
 	r := &agent.Runner{Node: d.cfg.Self, ConfigDir: d.Loaded.Dir, Addresses: d.addresses, Proxy: d.Proxy,
-		ResourceDir: filepath.Join(d.Loaded.Dir, "resource.d"), ActionDir: filepath.Join(d.RuntimeDir, "actions"), Tell: d.agentTold}
+		ResourceDir: filepath.Join(d.Loaded.Dir, "resource.d"), ActionDir: filepath.Join(d.RuntimeDir, "actions"), Adopted: d.taken, Tell: d.agentTold}
 	for name, value := range d.Loaded.Directives {
 		r.Settings = append(r.Settings, name+"="+value)
 	}

@@ -183,9 +183,9 @@ func TestSupervisorWithoutProgram(t *testing.T) {
 
 func TestOneSupervisor(t *testing.T) {
 	k := newKept(t, "touch up; while :; do sleep 0.02; done")
+	second := k.Supervisor
 	go k.run()
 	k.until(t, "the daemon", func() bool { _, err := os.Stat(filepath.Join(k.dir, "up")); return err == nil })
-	second := k.Supervisor
 	if _, err := second.Run(); !errors.Is(err, ErrSupervised) {
 		t.Errorf("the second one: %v", err)
 	}

@@ -130,7 +130,8 @@ func (s *Supervisor) begin() (*life, error) {
 		return nil, err
 	}
 	l := &life{process: p, began: time.Now(), ended: make(chan int, 1), ours: true}
-	go func() { l.ended <- reap(p.Pid) }()
+	first := os.Getpid() == 1 // of a container: what its children leave is ours to wait for
+	go func() { l.ended <- reap(p.Pid, first) }()
 	return l, nil
 }
 
@@ -186,10 +187,10 @@ func whose(path string) int {
 	return pid
 }
 
-// reap waits for a child. The first process of a container also waits for all that its children left.
-func reap(child int) int {
+// reap waits for a child; with all, meanwhile, for whatever else has become our child.
+func reap(child int, all bool) int {
 	which := child
-	if os.Getpid() == 1 {
+	if all {
 		which = -1
 	}
 	for {

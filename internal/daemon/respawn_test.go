@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -193,5 +194,26 @@ func TestOneSupervisor(t *testing.T) {
 	<-k.ended
 	if k.code != killed+int(syscall.SIGTERM) {
 		t.Errorf("status %d", k.code)
+	}
+}
+
+// The first process of a container waits for what others left, too.
+func TestReap(t *testing.T) {
+	var children []int
+	for _, script := range []string{"exit 3", "sleep 0.3; exit 4"} {
+		p, err := os.StartProcess("/bin/sh", []string{"sh", "-c", script}, &os.ProcAttr{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		children = append(children, p.Pid)
+	}
+	if code := reap(children[1], true); code != 4 {
+		t.Errorf("status %d, want 4", code)
+	}
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d", children[0])); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the other child is still there: %v", err)
+	}
+	if code := reap(children[1], false); code != unseen {
+		t.Errorf("a child that is gone: status %d", code)
 	}
 }

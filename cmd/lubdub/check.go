@@ -44,7 +44,7 @@ type protection struct {
 
 func checkCommand(w world) *cobra.Command {
 	var dir, node, runtime string
-	var live, asJSON, quiet bool
+	var live, asJSON, quiet, digest bool
 	c := &cobra.Command{
 		Use: "check", Short: "Read the configuration as the daemon would, and say all that is wrong", Args: cobra.NoArgs,
 		Long: `Check changes nothing. It prints every error and warning with its place, looks for the agents of
@@ -57,6 +57,9 @@ the daemon would refuse it or a resource could not run here. --quiet leaves out 
 			loaded, problems, err := w.load(dir, node)
 			if err != nil {
 				return err
+			}
+			if digest && loaded != nil {
+				return printDigests(w.Stdout, loaded)
 			}
 			report := examine(loaded, problems)
 			if loaded != nil {
@@ -87,6 +90,7 @@ the daemon would refuse it or a resource could not run here. --quiet leaves out 
 	c.Flags().StringVar(&node, "node", "", "read it as this node would")
 	c.Flags().StringVar(&runtime, "runtime", w.RuntimeDir, "where the daemon's control socket is")
 	c.Flags().BoolVar(&live, "live", false, "look at the interfaces and ask the network, too")
+	c.Flags().BoolVar(&digest, "digest", false, "print only the digests of what must be the same on both nodes")
 	c.Flags().BoolVar(&asJSON, "json", false, "for programs")
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "errors and warnings alone; nothing when there are none")
 	return c

@@ -60,7 +60,6 @@ func (w world) run(ctx context.Context, o daemon.Options, dir, node string) erro
 	defer signal.Stop(ask.signals)
 	to := newOrders()
 	o.Loaded, o.Leave, o.Reload, o.Again = loaded, to.leave, to.reload, to.again
-	o.Proxy = newProxies(loaded, o.RuntimeDir)
 	o.Load = func() (*config.Loaded, config.Problems) {
 		loaded, problems, err := w.load(dir, node)
 		if err != nil {
@@ -76,17 +75,16 @@ func (w world) run(ctx context.Context, o daemon.Options, dir, node string) erro
 		ask.pass(ctx, cancel, to)
 	}()
 	for {
+		o.Proxy = newProxies(o.Loaded, o.RuntimeDir)
 		err := daemon.Run(ctx, o)
+		var next *daemon.Again
 		switch {
 		case errors.Is(err, daemon.ErrAgain):
 			return exit{exitAgain, nil}
-		case !errors.Is(err, daemon.ErrInterfaces):
+		case !errors.As(err, &next):
 			return err
 		}
-		// What runs goes on running; the files mean more now than they did.
-		if loaded, _ := o.Load(); loaded != nil {
-			o.Loaded = loaded
-		}
+		o.Loaded, o.Before = next.Loaded, next.Before
 	}
 }
 

@@ -106,7 +106,7 @@ func id(n uint64) string { return eventID(life, n) }
 func scenes() map[string]scene {
 	return map[string]scene{
 		"calm": calm(), "alpha-died": alphaDied(), "httpd-broken": httpdBroken(), "link-cut": linkCut(), "blocked": blocked(),
-		"restarted": restarted(),
+		"restarted": restarted(), "edited": edited(), "misspelt": misspelt(),
 	}
 }
 

@@ -52,10 +52,30 @@ type Order struct {
 	For      time.Duration `json:",omitempty"` // how long maintenance lasts, ns; 0: until it is ended
 	Force    bool          `json:",omitempty"`
 	Dry      bool          `json:",omitempty"` // say what would happen, do nothing
+	Plan     string        `json:",omitempty"` // of a reload: the Sum of the plan that was shown; another one is refused
 }
 
 // Answer is what became of an Order.
 type Answer struct {
 	OK    bool
 	Words string
+	Plan  *Plan `json:",omitempty"` // of a reload
+}
+
+// Plan is the difference between the configuration that runs and the files, and what a reload does about it.
+type Plan struct {
+	Steps       []Step
+	Errors      []string         `json:",omitempty"` // of the files
+	Digests     []cluster.Digest // of the files, as the other node must have them
+	Differs     []string         `json:",omitempty"` // the files in which the other node is not known to run the same
+	PeerCommand []string         // how a command is run on the other node
+	Sum         string           // of all this
+}
+
+// Step is one difference.
+type Step struct {
+	What     string // added, removed, changed, restarted or moved
+	Group    string `json:",omitempty"`
+	Resource string `json:",omitempty"`
+	Words    string
 }

@@ -125,6 +125,7 @@ type Saved struct {
 	PeerLife    uint64                // the peer's newest incarnation: older ones are not listened to
 	Groups      map[string]SavedGroup // by name
 	SameBoot    bool                  // the machine has not been restarted since Groups was saved
+	Before      *Machine              // the life that a reload ended, in the same process; else nil
 }
 
 // SavedGroup is what a node remembers about a group.

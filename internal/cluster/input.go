@@ -159,6 +159,8 @@ const (
 	// MaintenanceOn leaves a group alone, or all of them: on both nodes, until MaintenanceOff or its time is over.
 	MaintenanceOn  Verb = "maintenance on"
 	MaintenanceOff Verb = "maintenance off"
+	// Reloading is not the core's to decide alone: the daemon makes a Reload of it.
+	Reloading Verb = "reload"
 	// FenceConfirm is the operator's word that the other node is off (rule S5).
 	FenceConfirm Verb = "fence confirm"
 )
@@ -175,5 +177,6 @@ func (Outcome) input()      {}
 func (Suspected) input()    {}
 func (Leased) input()       {}
 func (Command) input()      {}
+func (Reload) input()       {}
 func (Noted) input()        {}
 func (TimeOfDay) input()    {}

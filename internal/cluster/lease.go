@@ -30,8 +30,10 @@ const yieldShare = 0.7
 const aloneMargin = 3
 
 // yield is Y: the age of the newest confirmed heartbeat at which entitlement ends.
-func (m *Machine) yield() time.Duration {
-	return time.Duration(float64(m.cfg.DeadTime) * yieldShare)
+func (m *Machine) yield() time.Duration { return yieldOf(m.cfg.DeadTime) }
+
+func yieldOf(deadTime time.Duration) time.Duration {
+	return time.Duration(float64(deadTime) * yieldShare)
 }
 
 // heardOf is the end of the entitlement that the peer's confirmation gives:
@@ -101,7 +103,7 @@ func (m *Machine) entitle(g *group) {
 	if m.lapsed(g) {
 		return
 	}
-	if g.state == Mute || g.lease.until == 0 || g.lease.awaited() {
+	if g.state == Mute || g.lease.until == 0 || g.lease.awaited() || m.reload.short {
 		return
 	}
 	if m.now < g.lease.rest {

@@ -26,6 +26,7 @@ type Machine struct {
 	leaving     departure
 	minute      int // of the local day, where a failback has its hours
 	clockTold   bool
+	reload      reloading
 	coldWord    bool // policy coldstart strict: the peer was up, or the operator said go
 
 	out     []Output
@@ -87,6 +88,7 @@ func New(cfg Config, saved Saved, now Time) *Machine {
 	for _, c := range cfg.Groups {
 		m.groups = append(m.groups, newGroup(c, saved, now))
 	}
+	m.inherit(saved.Before)
 	m.saved = m.remember()
 	return m
 }
@@ -214,8 +216,8 @@ func (m *Machine) absorbOwn(in Input) {
 		m.absorbSuspected(in)
 	case Leased:
 		m.absorbLeased(in)
-	case Command:
-		m.absorbCommand(in)
+	case Command, Reload:
+		m.absorbOrder(in)
 	case TimeOfDay:
 		m.minute, m.clockTold = in.Minute, true
 	case Noted:
@@ -235,6 +237,7 @@ func (m *Machine) decide() {
 			m.judge(g)
 		}
 		m.judgeFence()
+		m.judgeReload()
 		m.judgeLeaving()
 		if !m.changed {
 			return

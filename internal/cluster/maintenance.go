@@ -110,8 +110,11 @@ func (m *Machine) orderMaintenance(in Command) (string, bool) {
 	}
 	if on {
 		for _, g := range groups {
+			if g.handsOff() || g.state == Blocked {
+				continue
+			}
 			if why := m.unsettled(g); why != "" {
-				return fmt.Sprintf("refused: %s; try again when it has come to rest", why), false
+				return "refused: " + why, false
 			}
 		}
 	}
@@ -144,24 +147,7 @@ func (m *Machine) maintenanceWords(groups []*group, to Maintenance, verb string)
 	return fmt.Sprintf("%s %s in maintenance%s, on both nodes", names, verb, m.untilWords(to))
 }
 
-// unsettled says why a group cannot be left alone at this moment; empty: it can.
-func (m *Machine) unsettled(g *group) string {
-	switch g.state {
-	case Starting, Stopping, Quiet:
-		return fmt.Sprintf("%s is %s on %s", g.cfg.Name, g.state, m.cfg.Self)
-	}
-	if said := m.said(g); said.State == Starting || said.State == Stopping || said.State == Quiet {
-		return fmt.Sprintf("%s is %s on %s", g.cfg.Name, said.State, m.cfg.Peer)
-	}
-	for _, r := range g.resources {
-		if r.state == starting || r.state == stopping {
-			return fmt.Sprintf("%s of %s is %s", r.cfg.Name, g.cfg.Name, r.state)
-		}
-	}
-	return ""
-}
-
-// saved is what must outlive the daemon of the group.
+// savedGroup is what must outlive the daemon of the group.
 func (m *Machine) savedGroup(g *group) SavedGroup {
 	s := SavedGroup{Epoch: g.seen, Owner: g.state.owns(), Maintenance: g.maintenance.Version, InMaintenance: g.maintenance.On}
 	if g.maintenance.On && g.maintenance.Until != 0 {

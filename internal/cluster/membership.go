@@ -258,18 +258,7 @@ func (m *Machine) compareFiles() {
 	if !p.echoes {
 		return
 	}
-	var differs []string
-	for _, mine := range m.cfg.Digests {
-		i := slices.IndexFunc(p.beat.Digests, func(d Digest) bool { return d.File == mine.File })
-		if i < 0 || p.beat.Digests[i].Sum != mine.Sum {
-			differs = append(differs, mine.File)
-		}
-	}
-	for _, theirs := range p.beat.Digests {
-		if !slices.ContainsFunc(m.cfg.Digests, func(d Digest) bool { return d.File == theirs.File }) {
-			differs = append(differs, theirs.File)
-		}
-	}
+	differs := differing(m.cfg.Digests, p.beat.Digests)
 	if slices.Equal(differs, p.differs) {
 		return
 	}
@@ -279,6 +268,21 @@ func (m *Machine) compareFiles() {
 		return
 	}
 	m.emit(Event{Kind: "files", Level: Warning, Words: m.differWords()})
+}
+
+// differing are the files that two nodes do not have alike.
+func differing(mine, theirs []Digest) (files []string) {
+	for _, d := range mine {
+		if !slices.Contains(theirs, d) {
+			files = append(files, d.File)
+		}
+	}
+	for _, d := range theirs {
+		if !slices.ContainsFunc(mine, func(m Digest) bool { return m.File == d.File }) {
+			files = append(files, d.File)
+		}
+	}
+	return files
 }
 
 func (m *Machine) differWords() string {

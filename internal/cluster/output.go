@@ -86,18 +86,23 @@ type Announce struct{ Group string }
 // Save writes what must outlive the daemon, beside the loop; the newest wins.
 type Save struct{ Saved Saved }
 
-// Reply answers a Command, when what was saved before it is written.
+// Reply answers a Command or a Reload, when what was saved before it is written.
 type Reply struct {
 	ID    uint64
 	OK    bool
 	Words string
+	// Differs, for a Reload, are the files in which the peer is not known to run the same.
+	Differs []string
 }
 
 // Emit records an event.
 type Emit struct{ Event Event }
 
-// Exit ends the daemon: the leave is complete.
-type Exit struct{ Clean bool }
+// Exit ends the daemon: the leave is complete; or, with Again, this life of it.
+type Exit struct {
+	Clean bool
+	Again *Reload // the next life is to begin with its configuration; nil: there is none
+}
 
 func (Send) output()     {}
 func (Entitle) output()  {}

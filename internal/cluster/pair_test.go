@@ -20,6 +20,7 @@ type pair struct {
 	split bool            // it works, but not between the nodes
 	log   strings.Builder
 	all   bool // log beats too
+	hear  bool // a probe of the other node is heard, as on a real front
 }
 
 // side is one node of a pair: its machine and what is true there.
@@ -38,6 +39,8 @@ type side struct {
 	fence   string // what its fence device does: "", "fail", "hang"
 	fed     Time   // the watchdog's last food; 0: it is not open
 	stopped bool   // frozen: nothing is delivered
+	next    Config // what its files say after an edit
+	probed  Time   // when it last asked the front
 	held    []Input
 }
 
@@ -69,11 +72,14 @@ func newPair(cfg Config) *pair {
 }
 
 // start begins a life of a node's daemon.
-func (p *pair) start(name string) {
+func (p *pair) start(name string) { p.live(name, nil) }
+
+// live begins a life, after a reload with what the one before knew.
+func (p *pair) live(name string, before *Machine) {
 	s := p.nodes[name]
 	s.lives++
 	saved := s.disk
-	saved.Incarnation, saved.Clock = 100*s.lives, 7+uint64(p.now/Time(time.Second))-1000
+	saved.Incarnation, saved.Clock, saved.Before = 100*s.lives, 7+uint64(p.now/Time(time.Second))-1000, before
 	groups := map[string]SavedGroup{}
 	for n, g := range saved.Groups {
 		if l, ok := s.lease[n]; ok && l.Until > p.now {
@@ -104,10 +110,15 @@ func (p *pair) step(s *side, in Input) {
 		p.ping(s, turn)
 		return
 	}
+	if probed, ok := in.(Probed); ok && p.hear && p.front && p.other(s).probed >= probed.Began.Add(-s.cfg.Keepalive) {
+		probed.Foreign = "mac-" + s.cfg.Peer
+		in = probed
+	}
+	life := s.m
 	for _, o := range s.m.Step(p.now, in) {
 		p.perform(s, o)
 	}
-	if s.m == nil {
+	if s.m != life {
 		return
 	}
 	if again := s.m.Step(p.now, nil); len(again) > 0 {
@@ -173,6 +184,7 @@ func (p *pair) perform(s *side, o Output) {
 		p.act(s, o)
 	case Probe:
 		p.note(s, "probe %s", o.Group)
+		s.probed = p.now
 		in := Probed{Group: o.Group, Attempt: o.Attempt, Began: p.now, Evidence: true}
 		if p.front && !p.split && p.answers(p.other(s), o.Group) {
 			in.MAC = "mac-" + s.cfg.Peer
@@ -212,6 +224,10 @@ func (p *pair) perform(s *side, o Output) {
 	case Emit:
 		p.note(s, "%s: %s%s", o.Event.Level, o.Event.Words, ruleWords(o.Event.Rule))
 	case Exit:
+		if o.Again != nil {
+			p.again(s)
+			return
+		}
 		p.note(s, "exit clean=%v", o.Clean)
 		s.m = nil
 	}

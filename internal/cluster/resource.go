@@ -33,6 +33,8 @@ type resource struct {
 	lookAt    Time // the next monitor action
 	suspect   bool // it may have failed since the running monitor action began
 	degraded  string
+	fresh     bool // a reload brought it: that it does not run yet is no failure
+	renewed   bool // it is started although it runs: it has new settings
 	failures  []Time
 	tries     int  // failed starts in a row, where they do not stop the group
 	failedAt  Time // when it last failed; 0: that is forgotten
@@ -63,6 +65,9 @@ func (m *Machine) run(g *group, r *resource, verb Action, timeout time.Duration)
 
 // advance brings the resources of a group nearer to what its state wants.
 func (m *Machine) advance(g *group) {
+	if m.unload(g) {
+		return
+	}
 	if g.handsOff() {
 		m.leaveAlone(g)
 		return
@@ -446,6 +451,9 @@ func (m *Machine) isStopped(r *resource) {
 
 func (m *Machine) monitorEnded(g *group, r *resource, in Outcome) {
 	first := r.state == unknown
+	if first && m.freshly(r, in) {
+		return
+	}
 	switch {
 	case in.Result == OK:
 		r.become(running, m.now)

@@ -39,6 +39,8 @@ const (
 // way finds how this node may become owner, from what the peer is and says.
 func (m *Machine) way(g *group, said GroupBeat) way {
 	switch {
+	case m.reload.order != nil:
+		return byWaiting
 	case m.now < g.hold:
 		m.at(g.hold)
 		return byWaiting

@@ -93,6 +93,10 @@ func configure(t *testing.T, cfg *Config, words []string) {
 	t.Helper()
 	for _, w := range words {
 		switch w {
+		case "two-groups":
+			db := cfg.Groups[0]
+			db.Name, db.Resources = "db", []Resource{{Name: "postgres", Type: "postgres", Timeouts: db.Resources[1].Timeouts, Interval: 10 * time.Second}}
+			cfg.Groups = append(cfg.Groups, db)
 		case "failback":
 			cfg.AutoFailback = true
 		case "warm":
@@ -215,6 +219,10 @@ func command(t *testing.T, p *pair, w []string) {
 		}
 	case "leave":
 		order(Command{Verb: Leave})
+	case "edit":
+		p.edit(t, w[1], w[2:])
+	case "reload":
+		p.step(p.nodes[w[1]], p.reloadOrder(t, w[1], w[2:]))
 	case "status":
 		s := p.nodes[w[1]]
 		st := s.m.Status()

@@ -248,6 +248,9 @@ func (d *daemon) takeUp(saved cluster.Saved) []cluster.Input {
 	for name, was := range saved.Groups {
 		d.taken[name] = takenOver(was, saved.SameBoot, at)
 	}
+	if d.Before != nil {
+		return []cluster.Input{cluster.Noted{Kind: "reload", Words: fmt.Sprintf("%s has the new configuration", d.cfg.Self)}}
+	}
 	return append(notes, d.former.adopted(d.cfg, saved, at)...)
 }
 
@@ -259,12 +262,14 @@ func (d *daemon) endActions() {
 }
 
 // ended notes how this life ends.
-func (d *daemon) ended(log *logger, left, again bool) {
-	how := ""
-	switch {
+func (d *daemon) ended(log *logger, left bool) {
+	how, next := "", (*Again)(nil)
+	switch cause := context.Cause(d.ctx); {
 	case left:
 		how = endedLeft
-	case again:
+	case errors.As(cause, &next):
+		how = endedAgain
+	case errors.Is(cause, ErrAgain):
 		how = endedAgain
 		log.line(cluster.Info, time.Now(), "lubdub ends to be started again: what runs goes on running")
 	}

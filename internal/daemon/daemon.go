@@ -35,15 +35,11 @@ type Options struct {
 	Leave      <-chan struct{}                          // closed: hand over and end (SIGTERM)
 	Reload     <-chan struct{}                          // a value: read authkeys again (SIGHUP)
 	Again      <-chan struct{}                          // closed: end with ErrAgain (SIGQUIT)
+	Before     *cluster.Machine                         // of the life that a reload ended, as Again has it
 }
 
 // ErrRunning says that a daemon runs on this node already.
 var ErrRunning = errors.New("lubdub runs on this node already")
-
-// ErrInterfaces says that an interface came for an address that had none: the
-// configuration is to be read again, and Run to be called again. It takes up
-// what runs.
-var ErrInterfaces = errors.New("an interface came that fits an address")
 
 // ErrAgain says that the daemon ended because it is to be started again at once,
 // from the binary that is there now. What runs goes on running, and so do actions.
@@ -86,8 +82,9 @@ type daemon struct {
 	announces map[string]uint64 // by group: the Entitle to announce when it is granted
 	until     map[string]cluster.Time
 	replies   chan reply
-	placeable chan struct{} // an address came to an interface
-	orders    atomic.Uint64 // numbers orders; 0 is ours
+	placeable chan struct{}                 // an address came to an interface
+	orders    atomic.Uint64                 // numbers orders; 0 is ours
+	keyed     atomic.Pointer[config.Loaded] // whose keys count: SIGHUP reads them alone
 	edges     sync.WaitGroup
 }
 
@@ -140,6 +137,7 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 	saved, saveErr := d.store.begin(d.started)
 	uuid, uuidErr := d.store.uuid()
 	d.uuid = uuid
+	d.keyed.Store(o.Loaded)
 	keys, err := keyring(o.Loaded)
 	if err != nil {
 		return nil, saved, err
@@ -260,8 +258,10 @@ func (d *daemon) newRunner() *agent.Runner {
 // live runs the edges and the loop. The loop ends when it has left, or with the
 // context; then the edges are ended, and at last what writes.
 func (d *daemon) live(saved cluster.Saved) error {
+	saved.Before = d.Before
 	d.loop.machine = cluster.New(d.cfg, saved, now())
 	d.hooks.watch = newWatcher(d.cfg, d.loop.machine.Status())
+	d.Before = nil
 	socket, err := api.Listen(filepath.Join(d.RuntimeDir, SocketName))
 	if err != nil {
 		if words := d.dog.end(); words != "" {
@@ -279,6 +279,10 @@ func (d *daemon) live(saved cluster.Saved) error {
 	notify(systemd.SdNotifyReady)
 	clean, left := d.loop.run(d.ctx)
 	dogWords := d.dog.end()
+	if again := d.loop.again; again != nil {
+		left, dogWords = false, ""
+		d.end(&Again{again.With.(*config.Loaded), d.loop.machine})
+	}
 	if left {
 		notify(systemd.SdNotifyStopping)
 		d.lastWords(log)
@@ -291,7 +295,7 @@ func (d *daemon) live(saved cluster.Saved) error {
 	}
 	endWriters()
 	written.Wait()
-	d.ended(log, left, again)
+	d.ended(log, left)
 	if dogWords != "" {
 		log.line(cluster.Alarm, time.Now(), dogWords)
 	}
@@ -389,7 +393,7 @@ func (d *daemon) observer(ctx context.Context) vip.Observer {
 }
 
 // placed waits until an address that had no interface has one: then the daemon
-// begins anew with the configuration as it means now (ErrInterfaces).
+// begins anew with the configuration as it means now (Again).
 func (d *daemon) placed(ctx context.Context) {
 	missing := countUnplaced(d.cfg)
 	if missing == 0 {
@@ -398,8 +402,12 @@ func (d *daemon) placed(ctx context.Context) {
 	for {
 		select {
 		case <-d.placeable:
-			if loaded, _ := d.Load(); loaded != nil && countUnplaced(loaded.Config) < missing {
-				d.end(ErrInterfaces)
+			files, _ := d.Load()
+			if files == nil {
+				continue
+			}
+			if placed := config.Placed(d.running(), files); countUnplaced(placed.Config) < missing {
+				d.end(&Again{Loaded: placed})
 			}
 		case <-ctx.Done():
 			return
@@ -423,25 +431,6 @@ func (d *daemon) signals(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// reloadKeys reads authkeys again. A file with an error changes nothing.
-func (d *daemon) reloadKeys(ctx context.Context) {
-	note := cluster.Noted{Kind: "keys", Words: "authkeys was read again: its keys count from now on"}
-	loaded, problems := d.Load()
-	if loaded == nil {
-		note.Level, note.Words = cluster.Alarm, "the configuration has errors now: the old keys stay; see: lubdub check -d "+d.Loaded.Dir
-		for _, p := range problems {
-			if p.Severity == config.Error {
-				note.Lines = append(note.Lines, fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Words))
-			}
-		}
-	} else if keys, err := keyring(loaded); err != nil {
-		note.Level, note.Words = cluster.Alarm, fmt.Sprintf("the old keys stay: %v", err)
-	} else {
-		d.paths.keys.Store(keys)
-	}
-	d.loop.tell(ctx, note)
 }
 
 // reported takes the lease's answers in. It is called by the lease's goroutine.
@@ -546,7 +535,7 @@ func (d *daemon) answerOrder(o cluster.Reply) {
 }
 
 func (d *daemon) reply(o cluster.Reply, unwritten error) {
-	a := api.Answer{OK: o.OK, Words: o.Words}
+	a := api.Answer{OK: o.OK, Words: o.Words, Plan: &api.Plan{Differs: o.Differs}}
 	if unwritten != nil && o.OK {
 		a.Words += "; but it could not be written to the disk, and is forgotten when lubdub ends: " + oneLine(unwritten)
 	}

@@ -21,7 +21,8 @@ type loop struct {
 	perform func(cluster.Output)
 	// before sees each input ahead of the machine.
 	before func(cluster.Input)
-	step   uint64 // counts the steps
+	step   uint64          // counts the steps
+	again  *cluster.Reload // why it ended, when a reload ended it
 }
 
 func newLoop(m *cluster.Machine, now func() cluster.Time, perform func(cluster.Output), before func(cluster.Input)) *loop {
@@ -54,6 +55,7 @@ func (l *loop) run(ctx context.Context) (clean, left bool) {
 		l.step++
 		for _, o := range l.machine.Step(l.now(), in) {
 			if exit, ok := o.(cluster.Exit); ok {
+				l.again = exit.Again
 				return exit.Clean, true
 			}
 			l.perform(o)

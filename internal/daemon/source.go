@@ -68,14 +68,24 @@ func (d *daemon) Events(after string) ([]api.Event, <-chan struct{}) { return d.
 
 // Order gives the machine an order and waits for its answer.
 func (d *daemon) Order(ctx context.Context, o api.Order) (api.Answer, error) {
+	if o.Verb == cluster.Reloading {
+		return d.reload(ctx, o)
+	}
 	id := d.orders.Add(1)
+	a, err := d.ask(ctx, id, cluster.Command{ID: id, Verb: o.Verb, Group: o.Group, Resource: o.Resource, Node: o.Node, For: o.For, Force: o.Force, Dry: o.Dry})
+	a.Plan = nil
+	return a, err
+}
+
+// ask gives the machine an input that it answers under this number.
+func (d *daemon) ask(ctx context.Context, id uint64, in cluster.Input) (api.Answer, error) {
 	to := make(chan api.Answer, 1)
 	select {
 	case d.replies <- reply{id: id, to: to}:
 	case <-ctx.Done():
 		return api.Answer{}, ctx.Err()
 	}
-	d.loop.tell(ctx, cluster.Command{ID: id, Verb: o.Verb, Group: o.Group, Resource: o.Resource, Node: o.Node, For: o.For, Force: o.Force, Dry: o.Dry})
+	d.loop.tell(ctx, in)
 	select {
 	case a := <-to:
 		return a, nil

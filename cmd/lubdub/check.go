@@ -24,6 +24,7 @@ type checked struct {
 	Agents     []string    `json:",omitempty"` // what was run to examine the resources
 	NodeLines  []string    `json:",omitempty"` // lines of lubdub.conf for one node, and whether they count here
 	Rules      []string    `json:",omitempty"` // for failures, where they are not the usual ones
+	Files      []string    `json:",omitempty"` // what else must be equal on both nodes
 	Live       []string    `json:",omitempty"` // what the machine and the network say
 }
 
@@ -66,9 +67,11 @@ the daemon would refuse it or a resource could not run here. --quiet leaves out 
 				report.agents(cmd.Context(), loaded)
 				report.fences(cmd.Context(), loaded)
 				report.alerts(loaded)
+				report.watched(loaded)
 			}
 			if live && loaded != nil {
 				w.lookAround(cmd.Context(), runtime, loaded, &report)
+				w.compared(cmd.Context(), runtime, &report)
 			}
 			report.conclude(loaded)
 			if quiet {
@@ -202,7 +205,7 @@ func (c *checked) print(out io.Writer, problems config.Problems) error {
 			return err
 		}
 	}
-	for _, l := range slices.Concat(c.NodeLines, c.Rules, c.Agents, c.Fences, c.Alerts, c.Live) {
+	for _, l := range slices.Concat(c.NodeLines, c.Rules, c.Agents, c.Fences, c.Alerts, c.Files, c.Live) {
 		if _, err := fmt.Fprintln(out, l); err != nil {
 			return err
 		}

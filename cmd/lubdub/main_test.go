@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -33,14 +35,23 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"daemon": startDaemon, "mode": checkMode},
+		Condition:           condition,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 	})
 }
 
+// condition is what a script may ask for in brackets, beside what is usual.
+func condition(name string) (bool, error) {
+	if name == "root" {
+		return os.Geteuid() == 0, nil
+	}
+	return false, fmt.Errorf("there is no condition %q", name)
+}
+
 // scriptWorld is the real world but for the machine: alpha, with two interfaces.
-// In a script HOST is its name, TERMINAL=1 lets both ends be a terminal, and
+// In a script HOST is its name, FRONT and CROSS those of its interfaces, TERMINAL=1 lets both ends be a terminal, and
 // HOLDER is the MAC of a station that answers for every address.
 func scriptWorld() world {
 	w := realWorld()
@@ -52,7 +63,7 @@ func scriptWorld() world {
 	w.Patience = 2 * time.Second
 	w.Hostname = func() (string, error) { return os.Getenv("HOST"), nil }
 	w.Interfaces = func() ([]vip.Interface, error) {
-		return []vip.Interface{wired(2, "eth0", "192.0.2.11/24"), wired(3, "eth1", "10.77.0.1/30")}, nil
+		return []vip.Interface{wired(2, cmp.Or(os.Getenv("FRONT"), "eth0"), "192.0.2.11/24"), wired(3, cmp.Or(os.Getenv("CROSS"), "eth1"), "10.77.0.1/30")}, nil
 	}
 	w.Probe = func(context.Context, string, netip.Addr) (vip.ProbeResult, error) {
 		r := vip.ProbeResult{Frames: 1, Carrier: true}

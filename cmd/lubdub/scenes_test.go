@@ -106,7 +106,7 @@ func id(n uint64) string { return eventID(life, n) }
 func scenes() map[string]scene {
 	return map[string]scene{
 		"calm": calm(), "alpha-died": alphaDied(), "httpd-broken": httpdBroken(), "link-cut": linkCut(), "blocked": blocked(),
-		"restarted": restarted(), "edited": edited(), "misspelt": misspelt(),
+		"restarted": restarted(), "edited": edited(), "misspelt": misspelt(), "files-differ": filesDiffer(),
 	}
 }
 
@@ -256,5 +256,20 @@ func restarted() scene {
 	c.status.Incarnation++
 	c.status.Started = ago(time.Minute)
 	c.status.Groups[0].Cause = 0
+	return c
+}
+
+// filesDiffer: somebody changed the web files on one node; seen from alpha.
+func filesDiffer() scene {
+	c := calm()
+	s := &c.status
+	s.Differs = []string{"/srv/www"}
+	s.Warnings = []string{"/srv/www differs from the one on beta: to see where: lubdub sync --plan; until they agree no group goes back by itself"}
+	s.Watched = []api.Watched{
+		{Path: "/srv/www", Tree: true, Sum: "0123456789abcdef", Entries: 1234, Bytes: 56 << 20, Looked: ago(12 * time.Second)},
+		{Path: "/etc/httpd/conf/httpd.conf", Sum: "0123456789abcdef", Entries: 1, Bytes: 812, Looked: ago(3 * time.Second), Slow: true},
+		{Path: "/srv/big", Tree: true, Looked: ago(time.Minute), Words: "/srv/big has more than 200000 names: exclude= what does not matter, or watch smaller trees: it is not compared"},
+	}
+	c.events = append(c.events, api.Event{ID: id(6), Time: ago(20 * time.Second), Level: cluster.Warning, Kind: "files", Node: "alpha", Words: s.Warnings[0]})
 	return c
 }

@@ -24,6 +24,7 @@ func (p paint) status(s api.Status) string {
 	for _, g := range s.Groups {
 		p.group(&out, s, g)
 	}
+	p.watched(&out, s)
 	p.protection(&out, s)
 	if len(s.Warnings) > 0 {
 		p.title(&out, "To mend")

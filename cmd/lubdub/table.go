@@ -17,7 +17,7 @@ type section struct {
 // table lists all commands.
 func table() []section {
 	return []section{
-		{"setup", "To try it and to set it up:", []func(world) *cobra.Command{demoCommand, initCommand, checkCommand, alertCommand, runCommand}},
+		{"setup", "To try it and to set it up:", []func(world) *cobra.Command{demoCommand, initCommand, checkCommand, syncCommand, alertCommand, runCommand}},
 		{"look", "To see how things are:", []func(world) *cobra.Command{statusCommand, whyCommand, eventsCommand}},
 		{"order", "To give orders:", []func(world) *cobra.Command{standbyCommand, onlineCommand, moveCommand, restartCommand, cleanupCommand, maintenanceCommand, reloadCommand, fenceCommand}},
 		{"other", "Besides:", []func(world) *cobra.Command{proxyCommand, versionCommand}},

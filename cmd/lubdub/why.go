@@ -35,6 +35,7 @@ type story struct {
 	Degraded []string `json:",omitempty"`
 	Next     []string // what would move it, and what holds it
 	Ask      string   `json:",omitempty"` // who knows more
+	Differs  []string `json:",omitempty"` // the files that differ between the nodes
 }
 
 func whyCommand(w world) *cobra.Command {
@@ -101,7 +102,7 @@ func (w world) stories(ctx context.Context, daemon asker, names []string, all bo
 
 // tell makes the story of a group from what is recorded.
 func tell(s api.Status, g cluster.GroupStatus, events []api.Event) story {
-	t := story{Group: g.Name, Told: s.At, Now: g.Words, Next: g.Next, State: g.State + " on " + s.Self, Since: []api.Event{}}
+	t := story{Group: g.Name, Told: s.At, Now: g.Words, Next: g.Next, Differs: s.Differs, State: g.State + " on " + s.Self, Since: []api.Event{}}
 	if g.Entitled != "" {
 		t.Now += "; " + g.Entitled
 	}

@@ -34,6 +34,9 @@ func (p paint) story(t story) string {
 	for _, words := range t.Degraded {
 		p.columns(&out, "  ", [][]cell{{label("beware"), {yellow, words}}})
 	}
+	if words := differsWords(t.Differs); words != "" {
+		p.columns(&out, "  ", [][]cell{{label("files"), {yellow, words}}})
+	}
 	for _, n := range t.Next {
 		p.columns(&out, "  ", [][]cell{{label("next"), {plain, n}}})
 	}

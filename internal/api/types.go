@@ -18,6 +18,7 @@ type Status struct {
 	Lease   string            // what enforces the lease: "nftables" or "valid_lft"
 	Refused map[string]uint64 // datagrams that were not accepted, by reason
 	Dropped uint64            // datagrams and records lost because a queue was full
+	Watched []Watched         `json:",omitempty"` // in the order of lubdub.conf
 }
 
 // Before is the life of the daemon before this one.
@@ -78,4 +79,17 @@ type Step struct {
 	Group    string `json:",omitempty"`
 	Resource string `json:",omitempty"`
 	Words    string
+}
+
+// Watched is a file or tree that must be equal on both nodes, as it is here.
+type Watched struct {
+	Path    string
+	Tree    bool
+	Sum     string // in the heartbeats; "missing" when it is not there; empty: not known
+	Entries int
+	Bytes   int64
+	Looked  time.Time     // when it was last looked at; zero: not yet
+	Took    time.Duration // that look
+	Words   string        `json:",omitempty"` // what is wrong with it here
+	Slow    bool          `json:",omitempty"` // the kernel does not tell all changes: they are found at the next look
 }

@@ -82,7 +82,7 @@ func (c Config) BeatSize() int {
 	const most = 1<<63 - 1
 	b := Beat{Protocol: protocolVersion, Cluster: c.Cluster, Node: c.Self, Incarnation: most, Seq: most, Sent: most,
 		DeadTime: c.DeadTime, Echo: Echo{Incarnation: most, Seq: most, Sent: most, Links: 1<<32 - 1, Silence: 24 * time.Hour},
-		Standby: true, Left: true, Sight: 1<<len(c.Pings) - 1, Looked: len(c.Pings) > 0, Digests: c.Digests}
+		Standby: true, Left: true, Sight: 1<<len(c.Pings) - 1, Looked: len(c.Pings) > 0, Digests: widest(c.Digests)}
 	if len(c.Peer) > len(c.Self) {
 		b.Node = c.Peer // both nodes have the same files
 	}
@@ -181,8 +181,7 @@ func ParseBeat(m wire.Message) (Beat, error) {
 		b.Groups = append(b.Groups, r.group(item))
 	}
 	for _, item := range r.items(fieldDigests) {
-		file, sum, _ := strings.Cut(item, "=")
-		b.Digests = append(b.Digests, Digest{file, sum})
+		b.Digests = append(b.Digests, parseDigest(item))
 	}
 	if r.err == nil && (b.Seq == 0 || b.Incarnation == 0 || b.DeadTime <= 0 || b.Sent < 0) {
 		r.err = errors.New("seq, hg, dt or lubt is out of range")

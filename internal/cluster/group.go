@@ -96,7 +96,7 @@ func (m *Machine) said(g *group) GroupBeat {
 // preferred says that the group should run here, other things being equal. While
 // the nodes' files differ both might think so: then the names decide.
 func (m *Machine) preferred(g *group) bool {
-	if len(m.peer.differs) > 0 {
+	if m.settingsDiffer() {
 		return m.cfg.Self < m.cfg.Peer
 	}
 	return g.cfg.Preferred == m.cfg.Self

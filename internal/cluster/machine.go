@@ -220,8 +220,8 @@ func (m *Machine) absorbOwn(in Input) {
 		m.absorbOrder(in)
 	case TimeOfDay:
 		m.minute, m.clockTold = in.Minute, true
-	case Noted:
-		m.emit(Event{Kind: in.Kind, Level: in.Level, Group: in.Group, Words: in.Words, Lines: in.Lines})
+	case Noted, Digested:
+		m.absorbNews(in)
 	default:
 		panic(fmt.Sprintf("cluster: unknown input %T", in))
 	}

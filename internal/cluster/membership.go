@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -250,48 +249,6 @@ func (m *Machine) judgeLinks() {
 		}
 		m.emit(Event{Kind: "link", Level: level, Words: words})
 	}
-}
-
-// compareFiles notes which files differ between the nodes.
-func (m *Machine) compareFiles() {
-	p := &m.peer
-	if !p.echoes {
-		return
-	}
-	differs := differing(m.cfg.Digests, p.beat.Digests)
-	if slices.Equal(differs, p.differs) {
-		return
-	}
-	p.differs = differs
-	if len(differs) == 0 {
-		m.emit(Event{Kind: "files", Words: "the files are the same on both nodes again"})
-		return
-	}
-	m.emit(Event{Kind: "files", Level: Warning, Words: m.differWords()})
-}
-
-// differing are the files that two nodes do not have alike.
-func differing(mine, theirs []Digest) (files []string) {
-	for _, d := range mine {
-		if !slices.Contains(theirs, d) {
-			files = append(files, d.File)
-		}
-	}
-	for _, d := range theirs {
-		if !slices.ContainsFunc(mine, func(m Digest) bool { return m.File == d.File }) {
-			files = append(files, d.File)
-		}
-	}
-	return files
-}
-
-func (m *Machine) differWords() string {
-	verb := "differs"
-	if len(m.peer.differs) > 1 {
-		verb = "differ"
-	}
-	return fmt.Sprintf("%s %s from the one on %s: compare them; until they agree nothing moves by itself",
-		strings.Join(m.peer.differs, ", "), verb, m.cfg.Peer)
 }
 
 func (m *Machine) allLinks() string {

@@ -92,6 +92,21 @@ func (m *Machine) strange(digests []Digest) []string {
 	return differing(digests, theirs)
 }
 
+// differing are the settings that two nodes do not have alike. What watched files hold is not known yet.
+func differing(mine, theirs []Digest) (files []string) {
+	for _, d := range mine {
+		if !isWatched(d.File) && !slices.Contains(theirs, d) {
+			files = append(files, d.File)
+		}
+	}
+	for _, d := range theirs {
+		if !isWatched(d.File) && !slices.ContainsFunc(mine, func(m Digest) bool { return m.File == d.File }) {
+			files = append(files, d.File)
+		}
+	}
+	return files
+}
+
 // against says why the configuration cannot be changed now.
 func (m *Machine) against(in Reload) []string {
 	switch {

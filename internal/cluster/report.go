@@ -13,6 +13,7 @@ func (m *Machine) Status() Status {
 	s := Status{
 		Cluster: m.cfg.Cluster, Self: m.cfg.Self, Incarnation: m.incarnation,
 		Standby: m.standby, Leaving: m.leaving.since != 0, Peer: m.peerStatus(), Stall: m.stalled,
+		Differs: slices.Clone(m.peer.differs),
 	}
 	s.Level, s.LevelWords, s.Limits = m.cfg.Protection()
 	s.Pings, s.Fencing = m.pingStatus(), m.fenceStatus()
@@ -153,7 +154,7 @@ func (m *Machine) nextServed(g *group) []string {
 		}
 		next = append(next, words)
 	case len(m.peer.differs) > 0:
-		next = append(next, "it does not go back by itself: "+m.differWords())
+		next = append(next, "it does not go back by itself: "+m.differWords(m.peer.differs))
 	case g.stay:
 		next = append(next, fmt.Sprintf("it does not go back to %s by itself: the operator moved it here", m.cfg.Peer))
 	case g.driven >= maxDriven:
@@ -287,7 +288,7 @@ func (m *Machine) peerWords() string {
 func (m *Machine) warnings() []string {
 	var w []string
 	if len(m.peer.differs) > 0 {
-		w = append(w, m.differWords())
+		w = append(w, m.differWords(m.peer.differs))
 	}
 	if m.standby {
 		w = append(w, fmt.Sprintf("%s is in standby: it takes nothing, not even when %s dies; to end that: lubdub online", m.cfg.Self, m.cfg.Peer))

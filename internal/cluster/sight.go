@@ -181,7 +181,7 @@ func (m *Machine) compareSight() {
 	p := &m.pings
 	b := &m.peer.beat
 	mine, theirs := bits.OnesCount32(m.vision()), bits.OnesCount32(b.Sight)
-	known := m.looked() && m.peer.is == up && m.peer.echoes && b.Looked && len(m.peer.differs) == 0
+	known := m.looked() && m.peer.is == up && m.peer.echoes && b.Looked && !m.settingsDiffer()
 	switch {
 	case !known || theirs <= mine:
 		p.worse = 0

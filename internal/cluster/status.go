@@ -18,6 +18,7 @@ type Status struct {
 	Pings       []PingStatus
 	Fencing     FenceStatus
 	Groups      []GroupStatus
+	Differs     []string      `json:",omitempty"` // the files that differ between the nodes, as far as known
 	Warnings    []string      // what an operator should mend, a sentence each
 	Stall       time.Duration // the longest own stall seen
 }

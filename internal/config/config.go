@@ -21,7 +21,7 @@ type Loaded struct {
 	Directives  map[string]string // ha.cf as scripts see it, HA_<name>: as written, or Heartbeat's default
 	Env         []string          // NAME=VALUE of ha.cf's env lines; scripts get HA_NAME
 	Proxies     []Proxy
-	Watched     []string      // files whose digests are compared
+	Watched     []Watch       // files and trees whose digests are compared
 	PeerCommand []string      // how a command is run on the peer
 	APIGroup    string        // who may read the control socket
 	NodeLines   []string      // the lines of lubdub.conf that count on one node, and whether on this one
@@ -55,9 +55,8 @@ type Files struct {
 	HaCF        []byte
 	Haresources []byte
 	Authkeys    []byte
-	LubdubConf  []byte            // may be missing
-	Nodeinfo    []byte            // may be missing
-	Watched     map[string][]byte // by path; nil: digests of watched files are not made
+	LubdubConf  []byte // may be missing
+	Nodeinfo    []byte // may be missing
 
 	findings map[string]finding     // what reading the files from disk found wrong, by name
 	modes    map[string]fs.FileMode // of the files on disk, by name
@@ -89,7 +88,7 @@ func Parse(files Files, opts Options) (*Loaded, Problems) {
 	extra := readLubdubConf(files.source(nameLubdubConf, log), groups, ha.nodes, name)
 
 	l := &Loaded{Dir: files.Dir, Nodes: texts(ha.nodes), Env: ha.env, Log: ha.logging(), Proxies: extra.proxies,
-		Watched: texts(extra.watched), PeerCommand: extra.command, APIGroup: extra.apiGroup, NodeLines: extra.nodeLines()}
+		Watched: extra.watches, PeerCommand: extra.command, APIGroup: extra.apiGroup, NodeLines: extra.nodeLines()}
 	l.Config.Cluster = ha.text("cluster")
 	l.Config.AutoFailback = ha.failback()
 	ha.times(&l.Config)
@@ -115,9 +114,10 @@ func Parse(files Files, opts Options) (*Loaded, Problems) {
 	l.Fences = finishFences(ha, extra, &l.Config)
 	l.Hooks, l.Alerts = extra.hooks, extra.finishAlerts(l.Config.Self)
 	l.Directives = ha.recorded()
-	l.Config.Digests = append(digests(ha, groups, extra, l), extra.watchedDigests(files.Watched)...)
+	l.Config.Digests = append(digests(ha, groups, extra, l), extra.watchDigests()...)
 
 	groups.checkSize(l.Config)
+	extra.checkBeat(l.Config)
 	for i, w := range l.PeerCommand {
 		if w == "NODE" {
 			l.PeerCommand[i] = l.Config.Peer
@@ -184,21 +184,4 @@ func (f Files) otherDir() string {
 		return ""
 	}
 	return " -d " + f.Dir
-}
-
-// watchedDigests sums up the files to watch.
-func (c *lubdubConf) watchedDigests(contents map[string][]byte) (out []cluster.Digest) {
-	if contents == nil {
-		return nil
-	}
-	for _, w := range c.watched {
-		data, ok := contents[w.text]
-		if !ok {
-			c.warnf(w, "make it readable, or remove the line", "%s cannot be read, or has more than %d bytes; it counts as missing", quote(w.text), maxWatchedFile)
-			out = append(out, cluster.Digest{File: w.text, Sum: missing})
-			continue
-		}
-		out = append(out, cluster.Digest{File: w.text, Sum: sumBytes(data)})
-	}
-	return out
 }

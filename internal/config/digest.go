@@ -14,7 +14,7 @@ import (
 // digestSize is enough to notice a difference; the digests are in each heartbeat.
 const digestSize = 8
 
-// missing is the digest of a watched file that cannot be read.
+// missing is the digest of a watched file or tree that is not there.
 const missing = "missing"
 
 // digests sums up what must be equal on both nodes: the meaning, not the text,

@@ -17,7 +17,9 @@
 // trust it.
 //
 // The package touches no network and changes nothing. What it must know of the
-// machine's interfaces comes in with Options; only Load reads files.
+// machine's interfaces comes in with Options; only Load reads the files, and only
+// Scan looks at those that must be equal on both nodes (tree.go). Merge, Diff and
+// Compare are what 'lubdub sync' shows and brings to the other node.
 //
 // On purpose it differs from Heartbeat 3.0.6 in a few things: the order of
 // lines never matters; an unknown word is an error with a suggestion; a

@@ -10,13 +10,10 @@ import (
 	"syscall"
 )
 
-// maxWatchedFile bounds a watched file: these are settings and certificates.
-const maxWatchedFile = 8 << 20
-
-// Load reads the files of a directory and parses them. It is the only function
-// of the package that touches the disk.
+// Load reads the files of a directory and parses them. What is watched is not
+// looked at here: it may be large, or on a disk that does not answer (see Scan).
 func Load(dir string, opts Options) (*Loaded, Problems) {
-	files := Files{Dir: dir, findings: map[string]finding{}, modes: map[string]fs.FileMode{}, Watched: map[string][]byte{}}
+	files := Files{Dir: dir, findings: map[string]finding{}, modes: map[string]fs.FileMode{}}
 	for name, into := range map[string]*[]byte{"ha.cf": &files.HaCF, "haresources": &files.Haresources, "authkeys": &files.Authkeys,
 		"lubdub.conf": &files.LubdubConf, "nodeinfo": &files.Nodeinfo} {
 		path := filepath.Join(dir, name)
@@ -33,11 +30,6 @@ func Load(dir string, opts Options) (*Loaded, Problems) {
 			if f, bad := looseKeys(path, stat); bad {
 				files.findings[name] = f
 			}
-		}
-	}
-	for _, path := range watchedPaths(files) {
-		if data, _, err := readFile(path, maxWatchedFile+1); err == nil && len(data) <= maxWatchedFile {
-			files.Watched[path] = data
 		}
 	}
 	return Parse(files, opts)
@@ -74,18 +66,4 @@ func looseKeys(path string, stat fs.FileInfo) (finding, bool) {
 		return finding{fmt.Sprintf("the file belongs to user %d, who may read or change the keys", owner.Uid), "chown root " + path, false}, true
 	}
 	return finding{}, false
-}
-
-// watchedPaths are the files that lubdub.conf wants to be watched. What is
-// wrong with the lines is reported when they are parsed.
-func watchedPaths(files Files) []string {
-	var out []string
-	for _, st := range statements(newSource(nameLubdubConf, "", "", files.LubdubConf, &report{})) {
-		for _, w := range st.args {
-			if st.key.text == "watchfile" && filepath.IsAbs(w.text) && len(out) < maxWatched {
-				out = append(out, w.text)
-			}
-		}
-	}
-	return out
 }

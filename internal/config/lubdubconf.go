@@ -1,16 +1,12 @@
 package config
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"lubdub/internal/cluster"
 )
-
-// maxWatched bounds the files whose digests are in each heartbeat.
-const maxWatched = 8
 
 // lubdubConf is the file while it is read, by one node.
 type lubdubConf struct {
@@ -34,11 +30,11 @@ type lubdubConf struct {
 	execAt       map[string]settled
 	named        map[string]word // the names of groups, and where they are given
 	point        []word
-	watched      []word
-	command      []string
-	apiGroup     string
-	hooks        []Hook
-	alerts       []Alert
+	watching
+	command  []string
+	apiGroup string
+	hooks    []Hook
+	alerts   []Alert
 }
 
 // settled is where something is written, and whether for one node only.
@@ -229,27 +225,6 @@ func (c *lubdubConf) policy(st statement) {
 		c.take = w.text == policyTake
 	case "isolated":
 		c.keep, c.isolated = w.text == policyKeep, st.key
-	}
-}
-
-func (c *lubdubConf) watchfile(st statement) {
-	for _, w := range st.args {
-		if !filepath.IsAbs(w.text) {
-			c.errorf(w, "begin it with /", "%s is not a full path", quote(w.text))
-			continue
-		}
-		if strings.Contains(w.text, ",/") {
-			c.errorf(w, "separate the paths by blanks", "%s are several paths", quote(w.text))
-			continue
-		}
-		if _, ok := find(c.watched, w.text); ok {
-			continue
-		}
-		if len(c.watched) == maxWatched {
-			c.errorf(w, "their digests are in each heartbeat; choose those that matter", "more than %d files to watch", maxWatched)
-			return
-		}
-		c.watched = append(c.watched, w)
 	}
 }
 

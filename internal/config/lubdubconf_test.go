@@ -22,6 +22,7 @@ param db/apache options="-D SSL \"x\" \\" ab=b#c
 coldstart strict
 partition take
 watchfile /etc/a "/etc/b c" /etc/a
+watchtree /srv/www/ /opt/x exclude=*.log exclude=/cache/*.tmp
 peer-command ssh -p 22 NODE
 api-group ops
 proxy web listen=:80 listen=[2001:db8::1]:443 backend=http://10.0.0.1:8080/x backend=https://b cert=/c key=/k log=/l user=www health=/up
@@ -50,7 +51,9 @@ proxy web listen=:80 listen=[2001:db8::1]:443 backend=http://10.0.0.1:8080/x bac
 	if !l.Config.StrictStart || !l.Config.TakeAnyway || l.APIGroup != "ops" {
 		t.Errorf("policies %v %v, group %q", l.Config.StrictStart, l.Config.TakeAnyway, l.APIGroup)
 	}
-	if diff := cmp.Diff([]string{"/etc/a", "/etc/b c"}, l.Watched); diff != "" {
+	exclude := []string{"*.log", "/cache/*.tmp"}
+	watches := []Watch{{Path: "/etc/a"}, {Path: "/etc/b c"}, {Path: "/srv/www", Tree: true, Exclude: exclude}, {Path: "/opt/x", Tree: true, Exclude: exclude}}
+	if diff := cmp.Diff(watches, l.Watched); diff != "" {
 		t.Errorf("watched (-want +got):\n%s", diff)
 	}
 	if got := strings.Join(l.PeerCommand, " "); got != "ssh -p 22 beta" {

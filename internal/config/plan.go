@@ -35,15 +35,15 @@ const (
 	stepMoved     = "moved"
 )
 
-// Compare makes the plan that leads from old, which runs, to next. Comments and
+// NewPlan makes the plan that leads from old, which runs, to next. Comments and
 // the order of groups mean nothing, so they are no difference.
-func Compare(old, next *Loaded) Plan {
+func NewPlan(old, next *Loaded) Plan {
 	p := &Plan{Order: cluster.Reload{DeadTime: next.Config.DeadTime, Digests: next.Config.Digests,
 		Watchdog: old.Watchdog.Device != next.Watchdog.Device}}
 	p.identity(old, next)
 	for _, s := range settings() {
 		if before, after := s.text(old), s.text(next); before != after {
-			p.add(stepChanged, "", "", fmt.Sprintf("%s: %s, and was %s", s.name, said(after), said(before)))
+			p.add(stepChanged, "", "", fmt.Sprintf("%s: %s, and was %s", s.name, orNothing(after), orNothing(before)))
 		}
 	}
 	if !reflect.DeepEqual(old.Hooks, next.Hooks) {
@@ -54,7 +54,6 @@ func Compare(old, next *Loaded) Plan {
 	}
 	p.fences(old, next)
 	p.keys(old, next)
-	p.contents(old, next)
 	p.groups(old, next)
 	if len(p.Steps)+len(p.Refused) == 0 && !slices.Equal(old.Config.Digests, next.Config.Digests) {
 		p.add(stepChanged, "", "", "the files are written in another way and mean the same: nothing is touched")
@@ -66,8 +65,8 @@ func (p *Plan) add(what, group, resource, words string) {
 	p.Steps = append(p.Steps, Step{what, group, resource, words})
 }
 
-// said makes a value readable that may be missing.
-func said(text string) string {
+// orNothing makes a value readable that may be missing.
+func orNothing(text string) string {
 	if text == "" {
 		return "nothing"
 	}
@@ -115,7 +114,7 @@ func settings() []setting {
 		{wordWatchdog, watchdogText},
 		{"log", func(l *Loaded) string { return fmt.Sprintf("%+v", l.Log) }},
 		{"env", func(l *Loaded) string { return list(l.Env) }},
-		{"watchfile", func(l *Loaded) string { return list(l.Watched) }},
+		{"watched files and trees", func(l *Loaded) string { return list(watchTexts(l)) }},
 		{"peer-command", func(l *Loaded) string { return strings.Join(l.PeerCommand, " ") }},
 		{"api-group", func(l *Loaded) string { return l.APIGroup }},
 		{"what scripts are told of ha.cf", otherDirectives},
@@ -215,14 +214,11 @@ func (p *Plan) keys(old, next *Loaded) {
 	}
 }
 
-// contents compares the watched files.
-func (p *Plan) contents(old, next *Loaded) {
-	for _, d := range next.Config.Digests {
-		i := slices.IndexFunc(old.Config.Digests, func(o cluster.Digest) bool { return o.File == d.File })
-		if slices.Contains(next.Watched, d.File) && i >= 0 && old.Config.Digests[i].Sum != d.Sum {
-			p.add(stepChanged, "", "", fmt.Sprintf("watchfile: the content of %s", d.File))
-		}
+func watchTexts(l *Loaded) (texts []string) {
+	for _, w := range l.Watched {
+		texts = append(texts, strings.Join(append([]string{w.Path}, w.Exclude...), " without "))
 	}
+	return texts
 }
 
 // groups compares the resource groups by their names.

@@ -119,8 +119,8 @@ func TestPlan(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			before, after := planFiles(), planFiles()
-			edit(t, &after, test.change)
-			if got := Compare(planned(t, before), planned(t, after)).text(); got != test.want {
+			amended(t, &after, test.change)
+			if got := NewPlan(planned(t, before), planned(t, after)).text(); got != test.want {
 				t.Errorf("got\n%swant\n%s", got, test.want)
 			}
 		})
@@ -128,7 +128,7 @@ func TestPlan(t *testing.T) {
 }
 
 // edit carries out changes such as "ha.cf: a => b;haresources: c => d".
-func edit(t *testing.T, f *Files, changes string) {
+func amended(t *testing.T, f *Files, changes string) {
 	t.Helper()
 	for change := range strings.SplitSeq(changes, ";") {
 		file, rest, ok := strings.Cut(change, ": ")
@@ -150,21 +150,9 @@ func edit(t *testing.T, f *Files, changes string) {
 // What the other direction says: warm ends, and this stops what runs on a node that is not the owner.
 func TestPlanCold(t *testing.T) {
 	warm := planFiles()
-	edit(t, &warm, "lubdub.conf: proxy front => warm three\nproxy front")
-	got := Compare(planned(t, warm), planned(t, planFiles())).text()
+	amended(t, &warm, "lubdub.conf: proxy front => warm three\nproxy front")
+	got := NewPlan(planned(t, warm), planned(t, planFiles())).text()
 	if want := "changed web/three: warm: false, and was true; it goes on\ncold web/three\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-// A watched file whose content changed is a change: the other node compares it.
-func TestPlanWatched(t *testing.T) {
-	files := planFiles()
-	files.LubdubConf = append(files.LubdubConf, "watchfile /etc/one /etc/two\n"...)
-	files.Watched = map[string][]byte{"/etc/one": []byte("a"), "/etc/two": []byte("b")}
-	old := planned(t, files)
-	files.Watched = map[string][]byte{"/etc/one": []byte("a"), "/etc/two": []byte("c")}
-	if got, want := Compare(old, planned(t, files)).text(), "changed : watchfile: the content of /etc/two\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -236,9 +224,9 @@ func TestPlaced(t *testing.T) {
 		t.Fatal(printed(problems))
 	}
 	files := planFiles()
-	edit(t, &files, "haresources: one::a => one::A;ha.cf: keepalive 1 => keepalive 500ms")
+	amended(t, &files, "haresources: one::a => one::A;ha.cf: keepalive 1 => keepalive 500ms")
 	got := Placed(before, planned(t, files))
-	if diff := Compare(got, planned(t, planFiles())).text(); diff != "" {
+	if diff := NewPlan(got, planned(t, planFiles())).text(); diff != "" {
 		t.Errorf("beside the interfaces differ:\n%s", diff)
 	}
 	if r := before.Config.Groups[0].Resources[0]; r.Interface != "" {

@@ -184,7 +184,7 @@ func unlike(aspects []aspect, was, is cluster.Resource) string {
 		switch same := reflect.DeepEqual(before, after) || fmt.Sprint(before) == "[]" && fmt.Sprint(after) == "[]"; {
 		case same:
 		case a.shown:
-			out = append(out, fmt.Sprintf("%s: %s, and was %s", a.name, said(strings.Trim(fmt.Sprint(after), "[]")), said(strings.Trim(fmt.Sprint(before), "[]"))))
+			out = append(out, fmt.Sprintf("%s: %s, and was %s", a.name, orNothing(strings.Trim(fmt.Sprint(after), "[]")), orNothing(strings.Trim(fmt.Sprint(before), "[]"))))
 		default:
 			out = append(out, "its "+a.name+" changed")
 		}

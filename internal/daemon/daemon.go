@@ -76,6 +76,7 @@ type daemon struct {
 	hooks     *hooks
 	alerts    *alerts
 	taken     map[string]bool // the groups that were taken over from it
+	scanners  []*scanner
 	uuid      [16]byte
 	started   time.Time
 	restored  time.Time         // when it was last said; the lease's goroutine alone
@@ -166,6 +167,7 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 	}
 	d.openHooks()
 	d.fencing = newFencing(o.Loaded)
+	d.scanners = newScanners(o.Loaded.Watched, func(in cluster.Input) { d.loop.tell(ctx, in) })
 	if err := d.openWatchdog(saved); err != nil {
 		return nil, saved, errors.Join(err, d.close())
 	}
@@ -360,6 +362,9 @@ func (d *daemon) startEdges(socket net.Listener) {
 	d.edges.Go(func() { d.tellTime(ctx) })
 	d.startHooks(ctx)
 	d.edges.Go(func() { d.placed(ctx) })
+	for _, w := range d.scanners {
+		d.edges.Go(func() { w.run(ctx) })
+	}
 	d.edges.Go(func() { d.answer(ctx) })
 	d.edges.Go(func() {
 		if err := api.Serve(ctx, socket, d); err != nil && ctx.Err() == nil {

@@ -40,7 +40,7 @@ func (d *daemon) plan() (*config.Loaded, config.Plan, []string) {
 	if _, err := keyring(loaded); err != nil {
 		return nil, config.Plan{}, []string{oneLine(err)}
 	}
-	return loaded, config.Compare(d.running(), loaded), nil
+	return loaded, config.NewPlan(d.running(), loaded), nil
 }
 
 // errorLines are the errors of the files, one a line.
@@ -110,7 +110,7 @@ func (d *daemon) reloadKeys(ctx context.Context) {
 
 // noteFiles says, when the keys alone were read again, that there is more to bring in.
 func (d *daemon) noteFiles(ctx context.Context, loaded *config.Loaded) {
-	if p := config.Compare(d.running(), loaded); len(p.Steps)+len(p.Refused) > 0 {
+	if p := config.NewPlan(d.running(), loaded); len(p.Steps)+len(p.Refused) > 0 {
 		d.loop.tell(ctx, cluster.Noted{Level: cluster.Warning, Kind: "files", Words: "the files say something else than what runs; SIGHUP brings in the keys alone; for the rest, run: lubdub reload --plan"})
 	}
 }

@@ -42,7 +42,9 @@ func (d *daemon) Status(ctx context.Context) (api.Status, error) {
 	if d.paths.refusing() {
 		s.Warnings = append(s.Warnings, refusedWords(refused, s)...)
 	}
-	return api.Status{Status: s, Version: d.Version, Build: d.Build, Before: d.past, Started: d.started, At: time.Now(), Boot: now(),
+	watched, wrong := d.watched()
+	s.Warnings = append(s.Warnings, wrong...)
+	return api.Status{Status: s, Watched: watched, Version: d.Version, Build: d.Build, Before: d.past, Started: d.started, At: time.Now(), Boot: now(),
 		Lease: d.leases.name, Refused: refused, Dropped: dropped + d.record.dropped.Load()}, nil
 }
 

@@ -21,7 +21,9 @@ NEED_TEST = $(NEED_DEMO) gcc:gcc libc6-dev:/usr/include/stdlib.h spin:spin git:g
 	tcpdump:tcpdump tshark:tshark arping:arping curl:curl openssl:openssl dbus-daemon:dbus-daemon \
 	apache2:/usr/sbin/apache2 resource-agents:/usr/lib/ocf/resource.d/heartbeat/apache heartbeat:/usr/libexec/heartbeat/heartbeat \
 	nginx-light:/usr/sbin/nginx fence-agents:/usr/sbin/fence_dummy cluster-glue:/usr/sbin/stonith \
-	rsync:rsync openssh-client:ssh openssh-server:/usr/sbin/sshd
+	rsync:rsync openssh-client:ssh openssh-server:/usr/sbin/sshd \
+	postgresql:/usr/bin/pg_createcluster redis-server:redis-server squid:/usr/sbin/squid \
+	iptables:/usr/sbin/iptables-nft kmod:modprobe e2fsprogs:mkfs.ext4
 NEED_BENCH = $(NEED_TEST) keepalived:/usr/sbin/keepalived
 NEED_MODELS = spin:spin gcc:gcc libc6-dev:/usr/include/stdlib.h
 
@@ -115,7 +117,7 @@ install: build
 	install -m 0644 dist/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/lubdub.conf
 	install -m 0644 dist/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/lubdub.conf
 	install -d $(DESTDIR)$(PREFIX)/share/doc/lubdub
-	install -m 0644 README.md docs/protocol.md docs/lubdub.conf.md docs/sync.md $(DESTDIR)$(PREFIX)/share/doc/lubdub
+	install -m 0644 README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/lubdub
 ifeq ($(DESTDIR),)
 	systemd-sysusers $(abspath $(PREFIX))/lib/sysusers.d/lubdub.conf
 	systemd-tmpfiles --create $(abspath $(PREFIX))/lib/tmpfiles.d/lubdub.conf

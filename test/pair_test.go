@@ -201,7 +201,13 @@ func (p *pair) serve() {
 // settled waits until both nodes agree that the peer is up and that one of them runs the group.
 func (p *pair) settled() {
 	p.t.Helper()
-	eventually(p.t, 10*second+busy, "both nodes are up and the group runs", func() bool {
+	p.settledWithin(10*second + busy)
+}
+
+// settledWithin is the same for groups whose agents take long.
+func (p *pair) settledWithin(limit time.Duration) {
+	p.t.Helper()
+	eventually(p.t, limit, "both nodes are up and the group runs", func() bool {
 		running := 0
 		for _, node := range []string{one, two} {
 			s, err := p.ask(node)

@@ -50,7 +50,7 @@ func newLabWorld(t *testing.T, s settings, lane string) *labWorld {
 		}
 	}
 	if s.service {
-		set.resources = bareGroup + " exec:" + service
+		set.resources = bareGroup + " exec:" + serviceName
 		set.conf += s.serviceLines()
 	}
 	w := &labWorld{pair: newPair(t, set), settings: s, t: t}
@@ -78,15 +78,15 @@ esac
 
 // serviceLines are the lines of lubdub.conf for a story with a service.
 func (s settings) serviceLines() string {
-	text := fmt.Sprintf("exec %s start=\"%[2]s start\" stop=\"%[2]s stop\" monitor=\"%[2]s monitor\"\n", service, serviceScript)
+	text := fmt.Sprintf("exec %s start=\"%[2]s start\" stop=\"%[2]s stop\" monitor=\"%[2]s monitor\"\n", serviceName, serviceScript)
 	if s.limit > 0 {
-		text += fmt.Sprintf("failures exec:%s limit=%d\n", service, s.limit)
+		text += fmt.Sprintf("failures exec:%s limit=%d\n", serviceName, s.limit)
 	}
 	switch {
 	case s.stay:
-		text += "on-failure exec:" + service + " start=stay\n"
+		text += "on-failure exec:" + serviceName + " start=stay\n"
 	case s.ignore:
-		text += "on-failure exec:" + service + " start=ignore\n"
+		text += "on-failure exec:" + serviceName + " start=ignore\n"
 	}
 	return text
 }

@@ -198,8 +198,8 @@ func (s *story) do(w world, words []string) (string, error) {
 	return "", nil
 }
 
-// service is the resource behind the address, where a story has one.
-const service = "service"
+// serviceName is the resource behind the address, where a story has one.
+const serviceName = "service"
 
 // ordered is an order: "standby", "move web a", "restart service", "maintenance on".
 func ordered(words []string) cluster.Command {

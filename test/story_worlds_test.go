@@ -28,7 +28,7 @@ func newSimWorld(s settings) *simWorld {
 	setup.Limit, setup.Stay, setup.Ignore = s.limit, s.stay, s.ignore
 	setup.Groups[0].Resources = setup.Groups[0].Resources[:1] // the address alone
 	if s.service {
-		setup.Groups[0].Resources = append(setup.Groups[0].Resources, sim.Service(service, interval))
+		setup.Groups[0].Resources = append(setup.Groups[0].Resources, sim.Service(serviceName, interval))
 	}
 	w := &simWorld{setup: setup}
 	w.Again()
@@ -48,9 +48,9 @@ func (w *simWorld) Boot(node string) {
 	}
 }
 
-func (w *simWorld) Die(node string)                     { w.World.Die(node, "web", service) }
-func (w *simWorld) Fail(node string, at cluster.Action) { w.World.Ail(node, "web", service, at) }
-func (w *simWorld) Mend(node string)                    { w.World.Mend(node, "web", service) }
+func (w *simWorld) Die(node string)                     { w.World.Die(node, "web", serviceName) }
+func (w *simWorld) Fail(node string, at cluster.Action) { w.World.Ail(node, "web", serviceName, at) }
+func (w *simWorld) Mend(node string)                    { w.World.Mend(node, "web", serviceName) }
 
 func (w *simWorld) Kill(node string)        { w.World.Kill(node, -1) }
 func (w *simWorld) Says(node string) string { return said(w.Status(node)) }

@@ -36,7 +36,9 @@ type Runner struct {
 	kernel kernelLog
 	// kernelLogPath is where the kernel's log is read; usual: /dev/kmsg.
 	kernelLogPath string
-	etc           string // usual: /etc
+	etc           string   // usual: /etc
+	looked        sync.Map // when resources were looked at more deeply: instance to *looks
+	untouched     sync.Map // the resources whose last start was not tried: instance to true
 }
 
 // Addresses puts the shared address of a resource of class "address" on its interface.

@@ -63,7 +63,7 @@ func answer(q Request, p plan, e ending) cluster.Outcome {
 	out := cluster.Outcome{Lines: lastLines(lines)}
 	switch {
 	case e.hopeless:
-		out.Result, out.Words = cluster.Failed, fmt.Sprintf("%s: ended, for it would wait in vain%s", name, said(lines))
+		out.Result, out.Words = cluster.Failed, fmt.Sprintf("%s: ended, for it would wait in vain%s%s", name, said(lines), hintOf(q.Resource.Type))
 		return out
 	case e.leash != nil:
 		ended := q.unended(e.leash)

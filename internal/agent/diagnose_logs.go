@@ -74,7 +74,7 @@ func logsOf(res cluster.Resource) []string {
 	if s := httpdOf(res); s.errorLog != "" {
 		return []string{s.errorLog}
 	}
-	if path := param(res, "logfile"); filepath.IsAbs(path) {
+	if path := param(res.Params, "logfile"); filepath.IsAbs(path) {
 		return []string{path}
 	}
 	var found []string
@@ -101,16 +101,6 @@ func newest(paths []string) []string {
 	return paths[:maxLogs]
 }
 
-// param is a parameter of an OCF agent by name.
-func param(res cluster.Resource, name string) string {
-	for _, p := range res.Params {
-		if value, ok := strings.CutPrefix(p, name+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
 // httpd is what httpd's configuration says, as far as it tells why httpd does not run.
 type httpd struct{ config, root, errorLog, user, documents string }
 
@@ -124,7 +114,7 @@ func httpdOf(res cluster.Resource) (s httpd) {
 	if len(res.Args) > 0 && filepath.IsAbs(res.Args[0]) {
 		paths = res.Args[:1]
 	}
-	if path := param(res, "configfile"); filepath.IsAbs(path) {
+	if path := param(res.Params, "configfile"); filepath.IsAbs(path) {
 		paths = []string{path}
 	}
 	for _, path := range paths {

@@ -33,7 +33,7 @@ func (r *Runner) environment(q Request, p plan, interval time.Duration) []string
 		// A script of Heartbeat's that hands on to an OCF agent hands this on, too.
 		env["OCF_RESKEY_CRM_meta_interval"] = milliseconds(interval)
 	}
-	for _, param := range p.params {
+	for _, param := range append(unless(q.Resource.Type), p.params...) {
 		name, value, _ := strings.Cut(param, "=")
 		if isVariable(name) {
 			env["OCF_RESKEY_"+name] = value
@@ -47,6 +47,15 @@ func (r *Runner) environment(q Request, p plan, interval time.Duration) []string
 		out = append(out, name+"="+env[name])
 	}
 	return out
+}
+
+// unless are parameters of an agent that hold unless others are given. Delay waits half a minute each time that it is
+// asked whether it runs, longer than an answer may take; and nobody who wants a delay between two resources wants that.
+func unless(kind string) []string {
+	if kind == "Delay" {
+		return []string{"mondelay=0"}
+	}
+	return nil
 }
 
 // addSettings adds what ha.cf says. debug is there for scripts that look.

@@ -28,6 +28,14 @@ const verbDescribe = "meta-data"
 type metadata struct {
 	advice    map[string]time.Duration // the time-outs that it advises, by action
 	validates bool                     // it can check its parameters without starting anything
+	promotes  bool                     // it can also be run twice, one of both in the lead
+	params    []parameter
+}
+
+// parameter is one that an OCF agent takes.
+type parameter struct {
+	name string
+	need bool // it must be given, for it has no default
 }
 
 // described is the metadata of an agent that did not change since, or why it has none: an agent that cannot describe
@@ -82,7 +90,14 @@ func (r *Runner) describe(ctx context.Context, p plan) (metadata, error) {
 // parseMetadata reads the XML that the OCF resource agent API wants.
 func parseMetadata(text string) (metadata, error) {
 	var agent struct {
-		XMLName xml.Name `xml:"resource-agent"`
+		XMLName    xml.Name `xml:"resource-agent"`
+		Parameters []struct {
+			Name     string `xml:"name,attr"`
+			Required string `xml:"required,attr"`
+			Content  struct {
+				Default string `xml:"default,attr"`
+			} `xml:"content"`
+		} `xml:"parameters>parameter"`
 		Actions []struct {
 			Name    string `xml:"name,attr"`
 			Timeout string `xml:"timeout,attr"`
@@ -97,9 +112,14 @@ func parseMetadata(text string) (metadata, error) {
 	m := metadata{advice: map[string]time.Duration{}}
 	for _, a := range agent.Actions {
 		m.validates = m.validates || a.Name == verbValidate
+		m.promotes = m.promotes || a.Name == "promote"
 		if d := adviceOf(a.Timeout); d > m.advice[a.Name] {
 			m.advice[a.Name] = d
 		}
+	}
+	for _, p := range agent.Parameters {
+		need := (p.Required == "1" || p.Required == "true") && p.Content.Default == ""
+		m.params = append(m.params, parameter{p.Name, need})
 	}
 	return m, nil
 }

@@ -16,7 +16,8 @@ func (w *world) describe(actions, body string) string {
 	return `case $1 in meta-data) echo x >>` + w.dir + `/asked; cat <<'END'
 <?xml version="1.0"?>
 <!DOCTYPE resource-agent SYSTEM "ra-api-1.dtd">
-<resource-agent name="db"><actions>` + actions + `</actions></resource-agent>
+<resource-agent name="db"><parameters><parameter name="disk" required="1"><content type="string"/></parameter>
+<parameter name="size" required="1"><content default="1"/></parameter></parameters><actions>` + actions + `</actions></resource-agent>
 END
 exit 0;; esac
 ` + body
@@ -34,8 +35,9 @@ func TestValidateBeforeStart(t *testing.T) {
 		words  string
 	}{
 		{"0", cluster.OK, "db is started"},
-		{"1", cluster.Failed, "db start: not tried, for db validate-all: exit code 1 (generic error): no disk"},
-		{"2", cluster.Unusable, "db start: not tried, for db validate-all: exit code 2 (bad arguments): no disk"},
+		{"1", cluster.OK, "db is started"}, // it may be wrong: nginx is
+		{"2", cluster.OK, "db is started"},
+		{"4", cluster.Unusable, "db start: not tried, for db validate-all: exit code 4 (not permitted): no disk"},
 		{"3", cluster.OK, "db is started"}, // it says that it cannot
 		{"5", cluster.Unusable, "db start: not tried, for db validate-all: exit code 5 (something it needs is not installed): no disk"},
 		{"6", cluster.Unusable, "db start: not tried, for db validate-all: exit code 6 (badly configured): no disk"},
@@ -80,6 +82,7 @@ func TestAdvice(t *testing.T) {
 		w.expect(t, q, cluster.Failed, fmt.Sprintf("db %s: exit code 1 (generic error): %s", c.action, c.want))
 	}
 	res := request("db", cluster.Start).Resource
+	res.Params = []string{"disk=x"}
 	res.Usual, res.Timeouts = all, cluster.Timeouts{Start: time.Minute, Stop: time.Minute, Monitor: time.Minute}
 	e := w.Examine(t.Context(), "web", res)
 	if len(e.Notes) != 1 || !strings.HasPrefix(e.Notes[0].Words, "start may take 1m30s, as its agent advises, and not the usual 1m0s") || len(e.Doubts) > 0 {
@@ -91,6 +94,8 @@ func TestExamine(t *testing.T) {
 	w := newWorld(t)
 	w.ocf(t, "db", w.describe(`<action name="validate-all" timeout="5"/>`, `[ "$OCF_RESKEY_disk" ] && exit 0; echo "ocf-exit-reason:no disk" >&2; exit 6`))
 	w.ocf(t, "plain", w.describe("", "exit 0"))
+	w.ocf(t, "standby", w.describe(`<action name="validate-all"/>`, `echo "ocf-exit-reason:bind() to 192.0.2.1:80 failed (99: Cannot assign requested address)"; exit 6`))
+	w.ocf(t, "fussy", w.describe(`<action name="validate-all"/><action name="promote"/>`, `exit 2`))
 	w.ocf(t, "mute", "echo x >>"+w.dir+"/mute; exit 1")
 	res := func(name string, params ...string) cluster.Resource {
 		return cluster.Resource{Name: name, Class: "ocf", Type: name, Params: params}
@@ -102,7 +107,10 @@ func TestExamine(t *testing.T) {
 	}{
 		{res("db"), agent + "/db validate-all: it is not content", "db validate-all: exit code 6 (badly configured): no disk: a start here would end with that"},
 		{res("db", "disk=/dev/x"), agent + "/db validate-all: nothing is wrong", ""},
-		{res("plain"), agent + "/plain meta-data: it has no validate-all, so its parameters were not checked", ""},
+		{res("plain"), agent + "/plain meta-data: it has no validate-all; its parameters were compared with those that it knows", "its agent needs the parameter disk: write 'param RESOURCE disk=...' in lubdub.conf"},
+		{res("plain", "disk=x", "trace_ra=1", "dsik=y"), agent + "/plain meta-data: it has no validate-all; its parameters were compared with those that it knows", "its agent knows no parameter dsik: it knows disk, size"},
+		{res("standby", "disk=x"), agent + "/standby validate-all: it is not content", "standby validate-all: exit code 6 (badly configured): bind() to 192.0.2.1:80 failed (99: Cannot assign requested address): that is as it should be on the node that has not got the shared address; see also net.ipv4.ip_nonlocal_bind"},
+		{res("fussy", "disk=x"), agent + "/fussy validate-all: it is not content", "fussy validate-all: exit code 2 (bad arguments), and it said nothing: a start is tried all the same"},
 		{res("mute"), agent + "/mute meta-data: it cannot say what it can", agent + "/mute meta-data: it did not answer well, and it said nothing: its time-outs are the usual ones, and its parameters are not checked before a start"},
 		{res("absent"), "", ""},
 	} {
@@ -114,6 +122,9 @@ func TestExamine(t *testing.T) {
 		if got := strings.Join(e.Ran, ";"); got != c.ran || strings.Join(doubts, ";") != c.doubts {
 			t.Errorf("%s %q: ran %q, doubts %q", c.res.Name, c.res.Params, got, doubts)
 		}
+	}
+	if e := w.Examine(t.Context(), "web", res("fussy")); len(e.Notes) != 1 || !strings.Contains(e.Notes[0].Words, "replicate") {
+		t.Errorf("nothing is said of an agent that can be promoted: %+v", e.Notes)
 	}
 	w.Examine(t.Context(), "web", res("mute"))
 	if asked := read(t, w.dir+"/mute"); asked != "x\n" {

@@ -24,8 +24,6 @@ const (
 	reapTime = time.Second
 	// lookTime is how often it is looked whether a process group is gone.
 	lookTime = 10 * time.Millisecond
-	// hopelessTime is how long an agent goes on after its service said that it cannot start.
-	hopelessTime = 500 * time.Millisecond
 	// agentUmask is that of Heartbeat.
 	agentUmask = 0o022
 	// firstStray is the first descriptor after input, output and errors.
@@ -34,15 +32,14 @@ const (
 
 // command is one process to run.
 type command struct {
-	argv  []string
-	env   []string
-	split bool   // keep standard output apart
-	input string // what it reads, at most [maxInput]; empty: nothing
-	grace time.Duration
-	as    *syscall.Credential // whom it runs as; nil: whoever we are
-	// hopeless is what it prints when it will never succeed: it is ended then, after hopelessTime. Nil: nothing is.
-	hopeless *regexp.Regexp
-	begun    func(pid int) // is told of the process as soon as it runs; nil: nobody is
+	argv     []string
+	env      []string
+	split    bool   // keep standard output apart
+	input    string // what it reads, at most [maxInput]; empty: nothing
+	grace    time.Duration
+	as       *syscall.Credential // whom it runs as; nil: whoever we are
+	hopeless *vain               // how it shows that it will never succeed: it is ended then. Nil: nothing is known
+	begun    func(pid int)       // is told of the process as soon as it runs; nil: nobody is
 }
 
 // ending is how a process ended.
@@ -69,7 +66,7 @@ func (c command) run(ctx context.Context) (ending, error) {
 	if in != nil {
 		defer in.Close()
 	}
-	rest, err := newCapture(c.hopeless)
+	rest, err := newCapture(c.looksFor())
 	if err != nil {
 		return ending{}, err
 	}
@@ -96,6 +93,14 @@ func (c command) run(ctx context.Context) (ending, error) {
 		closing = errors.Join(closing, second)
 	}
 	return e, errors.Join(err, closing)
+}
+
+// looksFor is what is looked for in its output; nil: nothing.
+func (c command) looksFor() *regexp.Regexp {
+	if c.hopeless == nil {
+		return nil
+	}
+	return c.hopeless.said
 }
 
 // maxInput is what fits into a pipe that nobody reads yet, so that writing never waits.
@@ -134,7 +139,7 @@ func (c command) wait(ctx context.Context, cmd *exec.Cmd, seen <-chan struct{}) 
 	case <-done:
 	case <-seen:
 		// What it waits for is told first, and an agent that does notice ends by itself.
-		e.hopeless = !within(ctx, hopelessTime, done)
+		e.hopeless = !within(ctx, c.hopeless.patience, done)
 	case <-ctx.Done():
 	}
 	if !over(done) { // else it was faster

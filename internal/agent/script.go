@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"time"
 
@@ -34,9 +33,9 @@ func (r *Runner) script(ctx context.Context, q Request, p plan) cluster.Outcome 
 			return status
 		}
 	case q.Action == cluster.Start && p.class == classOCF:
-		if wrong, _ := r.validate(ctx, q, p); wrong != nil {
-			return validated(q, *wrong)
-		}
+		return r.startOCF(ctx, q, p)
+	case p.class == classOCF:
+		return r.stopOCF(ctx, q, p)
 	}
 	return r.execute(ctx, q, p, 0)
 }
@@ -59,6 +58,14 @@ func (r *Runner) overtaken(ctx context.Context, q Request, status cluster.Outcom
 // otherwise waits five seconds for a pid file when Apache was stopped behind our back.
 func (r *Runner) monitor(ctx context.Context, q Request, p plan) cluster.Outcome {
 	interval := q.Resource.Interval
+	if p.class == classOCF && len(q.Resource.Deeper) > 0 {
+		return r.deeper(q, func(q Request) cluster.Outcome { return r.look(ctx, q, p, interval) })
+	}
+	return r.look(ctx, q, p, interval)
+}
+
+// look looks once.
+func (r *Runner) look(ctx context.Context, q Request, p plan, interval time.Duration) cluster.Outcome {
 	if p.class == classOCF && q.Resource.Type != agentApache || p.class == classLSB || interval == 0 {
 		return r.execute(ctx, q, p, interval)
 	}
@@ -91,8 +98,8 @@ func (r *Runner) once(ctx context.Context, q Request, p plan, interval time.Dura
 		split: p.class == classHeartbeat && q.Action == cluster.Monitor,
 		grace: min(maxGrace, q.Timeout/2),
 	}
-	if q.Action == cluster.Start && q.Resource.Type == agentApache {
-		c.hopeless = hopeless
+	if q.Action == cluster.Start && (p.class == classOCF || p.class == classHeartbeat) { // whoever else has that name is another
+		c.hopeless = vainOf(q.Resource.Type)
 	}
 	e, err := c.run(ctx)
 	if err != nil {
@@ -107,13 +114,8 @@ func (r *Runner) once(ctx context.Context, q Request, p plan, interval time.Dura
 	return answer(q, p, e), e.code
 }
 
-// agentApache is an agent with two habits of its own: see [Runner.monitor] and hopeless.
+// agentApache is an agent with two habits of its own: see [Runner.monitor] and vainOf.
 const agentApache = "apache"
-
-// hopeless is what Apache prints before it ends at once. Its agent does not notice, and waits for it until the start's
-// time is over.
-var hopeless = regexp.MustCompile(`Syntax error on line \d+|no listening sockets available|Unable to open logs|` +
-	`Configuration check failed|bad (?:user|group) name|command failed: \S*/(?:apache2|httpd)\S* -`)
 
 // verb is what the agent is told to do.
 func verb(class string, a cluster.Action) string {

@@ -75,6 +75,8 @@ type units interface {
 	state(ctx context.Context, unit string) (unitState, error)
 	// job starts or stops the unit and waits for the end: how systemd calls it, jobDone if all is well.
 	job(ctx context.Context, a cluster.Action, unit string) (string, error)
+	// restarts says when systemd itself starts a service again that ended: Restart= of the unit; empty if unknown.
+	restarts(ctx context.Context, unit string) string
 	// forget lets a unit start again that failed too often.
 	forget(ctx context.Context, unit string)
 	close()
@@ -238,6 +240,11 @@ func (r *Runner) examineUnit(ctx context.Context, res cluster.Resource) (e Exami
 	}
 	if s.enabled() {
 		e.Doubts = append(e.Doubts, bootProblem(name, "systemctl disable "+name))
+	}
+	if again := u.restarts(ctx, name); again != "" && again != "no" {
+		e.Doubts = append(e.Doubts, Problem{
+			Words:  fmt.Sprintf("systemd itself starts %s again when it ends (Restart=%s): two would look after it, and its failures are not counted", name, again),
+			Remedy: "systemctl edit " + name + ", with the lines [Service] and Restart=no"})
 	}
 	e.Ran = append(e.Ran, fmt.Sprintf("systemd was asked: %s is %s, %s, %s", name, s.load, s.file, s))
 	return e

@@ -78,6 +78,15 @@ func (b bus) job(ctx context.Context, a cluster.Action, unit string) (string, er
 	}
 }
 
+func (b bus) restarts(ctx context.Context, unit string) string {
+	again, err := b.GetServicePropertyContext(ctx, unit, "Restart")
+	if err != nil { // it is no service
+		return ""
+	}
+	text, _ := again.Value.Value().(string)
+	return text
+}
+
 func (b bus) forget(ctx context.Context, unit string) { _ = b.ResetFailedUnitContext(ctx, unit) }
 
 // WatchUnits calls changed for each of the units of systemd that is no longer active, as soon as systemd says so, until

@@ -83,6 +83,14 @@ func (s systemctl) job(ctx context.Context, a cluster.Action, unit string) (stri
 	return fmt.Sprintf("exit code %d%s", e.code, said(linesOf(e.all))), nil
 }
 
+func (s systemctl) restarts(ctx context.Context, unit string) string {
+	e, err := s.run(ctx, "show", "--property=Restart", unit)
+	if err != nil || e.code != exitOK {
+		return ""
+	}
+	return strings.TrimPrefix(strings.TrimSpace(e.output), "Restart=")
+}
+
 func (s systemctl) forget(ctx context.Context, unit string) { _, _ = s.run(ctx, "reset-failed", unit) }
 
 // journal is the end of what a unit wrote; nothing where there is no journal.

@@ -36,6 +36,7 @@ type fakeUnit struct {
 	name   string
 	result string // of a start; empty: done
 	takes  time.Duration
+	again  string // Restart=
 	in     *fakeSystemd
 }
 
@@ -93,8 +94,11 @@ func (u *fakeUnit) GetAll(string) (map[string]godbus.Variant, *godbus.Error) {
 func (u *fakeUnit) Get(_, name string) (godbus.Variant, *godbus.Error) {
 	u.in.mu.Lock()
 	defer u.in.mu.Unlock()
-	if name == "ExecMainStatus" {
+	switch name {
+	case "ExecMainStatus":
 		return godbus.MakeVariant(int32(1)), nil
+	case "Restart":
+		return godbus.MakeVariant(u.again), nil
 	}
 	return godbus.MakeVariant(u.unitState.result), nil
 }
@@ -260,10 +264,16 @@ func TestUnitsAreWatched(t *testing.T) {
 func TestExamineUnit(t *testing.T) {
 	enabled := loaded("httpd.service", "active")
 	enabled.file = "enabled"
-	newSystemd(t, enabled, loaded("db.service", "inactive"))
+	eager := loaded("eager.service", "active")
+	eager.again = "on-failure"
+	newSystemd(t, enabled, eager, loaded("db.service", "inactive"))
 	w := newWorld(t)
 	e := w.Examine(t.Context(), "web", unitRequest("httpd", "").Resource)
 	if len(e.Doubts) != 1 || e.Doubts[0].String() != "httpd.service is started at boot, by both nodes and without lubdub: systemctl disable httpd.service" {
+		t.Errorf("got %+v", e)
+	}
+	e = w.Examine(t.Context(), "web", unitRequest("eager", "").Resource)
+	if len(e.Doubts) != 1 || !strings.HasPrefix(e.Doubts[0].String(), "systemd itself starts eager.service again when it ends (Restart=on-failure)") {
 		t.Errorf("got %+v", e)
 	}
 	e = w.Examine(t.Context(), "web", unitRequest("db", "").Resource)
@@ -278,7 +288,8 @@ func TestSystemctl(t *testing.T) {
 	path := w.write(t, "systemctl", `#!/bin/sh
 shift
 case $1 in
-show) echo LoadState=loaded; echo "ActiveState=$(cat `+w.dir+`/state)"; echo SubState=x; echo UnitFileState=static; echo Result=exit-code; echo ExecMainStatus=3;;
+show) [ $2 = --property=Restart ] && exec echo Restart=always
+	echo LoadState=loaded; echo "ActiveState=$(cat `+w.dir+`/state)"; echo SubState=x; echo UnitFileState=static; echo Result=exit-code; echo ExecMainStatus=3;;
 start) [ $2 = bad.service ] && { echo "Job for bad.service failed." >&2; exit 1; }; echo active >`+w.dir+`/state;;
 stop) echo inactive >`+w.dir+`/state;;
 esac
@@ -287,6 +298,9 @@ esac
 	ctl := systemctl{path, []string{"PATH=" + searchPath}}
 	if s, err := ctl.state(t.Context(), "httpd.service"); err != nil || s.String() != "failed (x): exit-code, status 3" || s.file != "static" {
 		t.Errorf("got %+v, %v", s, err)
+	}
+	if again := ctl.restarts(t.Context(), "httpd.service"); again != "always" {
+		t.Errorf("Restart is %q", again)
 	}
 	for unit, want := range map[string]string{"httpd.service": jobDone, "bad.service": "exit code 1: Job for bad.service failed."} {
 		if got, err := ctl.job(t.Context(), cluster.Start, unit); got != want || err != nil {

@@ -1,8 +1,12 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"lubdub/internal/cluster"
@@ -15,29 +19,69 @@ const (
 	validateTime = 10 * time.Second
 )
 
-// validate lets an OCF agent look at its parameters, and says why the resource cannot start. Nothing is wrong when the
-// agent has no such action, or has nothing to say in time.
-func (r *Runner) validate(ctx context.Context, q Request, p plan) (wrong *cluster.Outcome, ran bool) {
+// opinion is what an OCF agent thinks of its parameters.
+type opinion struct {
+	asked  bool            // it has such an action
+	sure   bool            // a start would be in vain
+	silent bool            // it did not answer in time
+	wrong  cluster.Outcome // what it complains of; its result is OK if nothing
+}
+
+// validate lets an OCF agent look at its parameters. Nothing is wrong when the agent has no such action, or has nothing
+// to say in time.
+//
+// Not every complaint counts before a start: some agents look closer here than when they start, and nginx refuses (2)
+// a configuration without a page for its status, with which it would run well. What is not installed, not permitted or
+// badly configured (4, 5, 6) will not start either.
+func (r *Runner) validate(ctx context.Context, q Request, p plan) opinion {
 	if m, err := r.metadata(ctx, p); err != nil || !m.validates {
-		return nil, false
+		return opinion{}
 	}
 	q.Action, q.Timeout = verbValidate, min(q.Timeout, validateTime)
 	ctx, free := context.WithTimeout(ctx, q.Timeout)
 	defer free()
 	out, code := r.once(ctx, q, p, 0)
 	switch {
-	case ctx.Err() != nil, out.Result == cluster.OK:
-		return nil, true
-	case code >= exitGeneric && code <= exitConfigured && code != exitUnimplemented:
-		return &out, true
+	case ctx.Err() != nil:
+		return opinion{asked: true, silent: true}
+	case out.Result == cluster.OK:
+	case code >= exitPermission && code <= exitConfigured:
+		return opinion{asked: true, sure: true, wrong: out}
+	case code == exitGeneric, code == exitArgs:
+		return opinion{asked: true, wrong: out}
 	}
-	return nil, true // an answer that is none of a validation, such as "not running"
+	return opinion{asked: true} // also for an answer that is none of a validation, such as "not running"
 }
 
-// validated is the outcome of a start that was not tried, for validate-all knows better.
-func validated(q Request, wrong cluster.Outcome) cluster.Outcome {
-	wrong.Words = fmt.Sprintf("%s start: not tried, for %s", q.Resource.Name, wrong.Words)
-	return wrong
+// startOCF starts a resource by its OCF agent.
+func (r *Runner) startOCF(ctx context.Context, q Request, p plan) cluster.Outcome {
+	key := instance(q.Group, q.Resource)
+	r.started(q)
+	r.untouched.Delete(key)
+	v := r.validate(ctx, q, p)
+	if v.sure {
+		r.untouched.Store(key, true)
+		v.wrong.Words = fmt.Sprintf("%s start: not tried, for %s", q.Resource.Name, v.wrong.Words)
+		return v.wrong
+	}
+	out := r.execute(ctx, q, p, 0)
+	if out.Result != cluster.OK {
+		if v.wrong.Result != cluster.OK {
+			out.Words += "; before, " + v.wrong.Words
+		}
+		r.logged(q, p, &out)
+	}
+	return out
+}
+
+// stopOCF stops a resource by its OCF agent. Where a start was not tried, nothing runs that a stop could end: one that
+// fails, for the same reason, must not block the group, let alone end the node.
+func (r *Runner) stopOCF(ctx context.Context, q Request, p plan) cluster.Outcome {
+	out := r.execute(ctx, q, p, 0)
+	if _, never := r.untouched.Load(instance(q.Group, q.Resource)); never && out.Result == cluster.Failed {
+		out = cluster.Outcome{Words: fmt.Sprintf("%s is stopped: it was not started (%s)", q.Resource.Name, out.Words)}
+	}
+	return out
 }
 
 // Examined is what was found out about a resource without starting or stopping anything.
@@ -55,21 +99,25 @@ func (r *Runner) Examine(ctx context.Context, group string, resource cluster.Res
 	if wrong != nil {
 		return Examined{}
 	}
+	var e Examined
 	switch p.class {
 	case classOCF:
-		return r.examineOCF(ctx, group, resource, p)
+		e = r.examineOCF(ctx, group, resource, p)
 	case classSystemd:
-		return r.examineUnit(ctx, resource)
+		e = r.examineUnit(ctx, resource)
 	case classHeartbeat, classLSB:
-		return r.examineScript(ctx, resource, p)
+		e = r.examineScript(ctx, resource, p)
 	case classExec:
 		if checkCommands(resource.Commands) == nil {
-			return examineCommands(resource)
+			e = examineCommands(resource)
 		}
 	case classProxy:
-		return Examined{Ran: []string{"it is built in: its settings were read as it would read them; nothing was run"}}
+		e.Ran = []string{"it is built in: its settings were read as it would read them; nothing was run"}
 	}
-	return Examined{}
+	if resource.Type == agentPortblock && (p.class == classOCF || p.class == classHeartbeat) {
+		e.Doubts = append(e.Doubts, examinePortblock(ctx, onSearchPath("iptables"))...)
+	}
+	return e
 }
 
 func (r *Runner) examineOCF(ctx context.Context, group string, res cluster.Resource, p plan) (e Examined) {
@@ -94,20 +142,70 @@ func (r *Runner) examineOCF(ctx context.Context, group string, res cluster.Resou
 				Remedy: fmt.Sprintf("to have it otherwise write '%s' in lubdub.conf", word)})
 		}
 	}
+	e.Doubts = append(e.Doubts, m.unknown(p)...)
+	if m.promotes {
+		e.Notes = append(e.Notes, Problem{Words: "its agent can also replicate, with one of two in the lead; here it runs once, on the node that has the group",
+			Remedy: "leave its parameters for replication alone"})
+	}
 	q := Request{Resource: res, Group: group, Action: cluster.Start, Timeout: validateTime}
-	ctx, free := context.WithTimeout(ctx, validateTime)
-	defer free()
-	switch bad, ran := r.validate(ctx, q, p); {
-	case !ran:
-		e.Ran = append(e.Ran, p.path+" meta-data: it has no validate-all, so its parameters were not checked")
-	case ctx.Err() != nil:
+	v := r.validate(ctx, q, p)
+	switch {
+	case !v.asked:
+		e.Doubts = append(e.Doubts, m.missing(p)...) // else the agent itself says what it misses
+		e.Ran = append(e.Ran, p.path+" meta-data: it has no validate-all; its parameters were compared with those that it knows")
+		return e
+	case v.silent:
 		e.Doubts = append(e.Doubts, Problem{Words: fmt.Sprintf("%s validate-all: it did not answer within %s", p.path, validateTime), Remedy: "a start would try it all the same"})
 		e.Ran = append(e.Ran, p.path+" validate-all: it did not answer")
-	case bad != nil:
-		e.Doubts = append(e.Doubts, Problem{Words: bad.Words, Remedy: "a start here would end with that"})
-		e.Ran = append(e.Ran, p.path+" validate-all: it is not content")
-	default:
+		return e
+	case v.wrong.Result == cluster.OK:
 		e.Ran = append(e.Ran, p.path+" validate-all: nothing is wrong")
+		return e
 	}
+	e.Ran = append(e.Ran, p.path+" validate-all: it is not content")
+	e.Doubts = append(e.Doubts, Problem{Words: v.wrong.Words, Remedy: v.remedy()})
 	return e
+}
+
+// missing are the parameters that the agent needs and does not get.
+func (m metadata) missing(p plan) (all []Problem) {
+	for _, one := range m.params {
+		if one.need && param(p.params, one.name) == "" {
+			all = append(all, Problem{Words: fmt.Sprintf("its agent needs the parameter %s", one.name),
+				Remedy: fmt.Sprintf("write 'param RESOURCE %s=...' in lubdub.conf", one.name)})
+		}
+	}
+	return all
+}
+
+// unknown are the parameters that the agent does not know.
+func (m metadata) unknown(p plan) (all []Problem) {
+	var known []string
+	for _, one := range m.params {
+		known = append(known, one.name)
+	}
+	for _, text := range p.params {
+		name, _, _ := strings.Cut(text, "=")
+		// Those are what all agents share, and stand in no meta-data.
+		shared := name == "OCF_CHECK_LEVEL" || strings.HasPrefix(name, "CRM_meta_") || strings.HasPrefix(name, "trace_")
+		if !shared && !slices.Contains(known, name) {
+			all = append(all, Problem{Words: fmt.Sprintf("its agent knows no parameter %s", name),
+				Remedy: "it knows " + cmp.Or(strings.Join(known, ", "), "none")})
+		}
+	}
+	return all
+}
+
+// absent is what a service says that cannot listen on an address, for it is on the other node.
+var absent = regexp.MustCompile(`(?i)cannot assign requested address`)
+
+// remedy says what a complaint means for a start.
+func (v opinion) remedy() string {
+	switch {
+	case absent.MatchString(v.wrong.Words):
+		return "that is as it should be on the node that has not got the shared address; see also net.ipv4.ip_nonlocal_bind"
+	case v.sure:
+		return "a start here would end with that"
+	}
+	return "a start is tried all the same"
 }

@@ -72,6 +72,10 @@ func shorten(text string, limit int) string {
 	return strings.ToValidUTF8(text[:limit-len(mark)], "") + mark
 }
 
+// besides are lines that say nothing of the service: how an agent looks whether a process is there, and what Pacemaker's
+// commands say where no Pacemaker is. Some agents call them in passing, and go on without.
+var besides = regexp.MustCompile(`command failed: .*kill -s 0 |\b(crm_(master|attribute|node|mon|resource|failcount|standby)|attrd_updater|cibadmin)\b|^error: Could not connect to (controller|launcher)`)
+
 // reason returns what says best why an action failed: the reasons that an OCF agent gives, else its last error, else its
 // last line. Of several reasons the first is most often the cause and the last what followed from it: all are said, each
 // once.
@@ -79,6 +83,9 @@ func reason(lines []string) string {
 	var reasons []string
 	var wrong, last string
 	for _, line := range lines {
+		if besides.MatchString(line) {
+			continue
+		}
 		last = line
 		if text, ok := strings.CutPrefix(line, reasonPrefix); ok {
 			if text = strings.TrimSpace(text); text != "" && !slices.Contains(reasons, text) {

@@ -68,6 +68,7 @@ type Resource struct {
 	OnStop    StopPolicy    // when it does not stop
 	Usual     []Action      // whose time-outs nobody wrote: a longer one that the agent itself advises counts
 	Depth     int           // of its monitor action, for an OCF agent; 0: the quick look
+	Deeper    []Look        // deeper ones now and then, in its place; the agent's edge keeps count of them
 	User      string        // whom its agent runs as; empty: root
 	Commands  Commands      // for class "exec" only
 	Endpoints []Endpoint    // asked in each monitor action, beside the agent
@@ -108,6 +109,12 @@ type Endpoint struct {
 	Status int    // of HTTP; 0: any below 400
 	Body   string // that the answer must contain
 	Days   int    // before the end of its certificate from which on it is degraded
+}
+
+// Look is a deeper monitor action of an OCF agent: the first one that is due after so much time.
+type Look struct {
+	Depth int
+	Every time.Duration
 }
 
 // Timeouts bound the actions of a resource.

@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,7 +15,7 @@ func TestServices(t *testing.T) {
 	files.Haresources = []byte("alpha 192.0.2.100 exec:queue apache systemd:db\n")
 	files.LubdubConf = []byte(`exec queue start="/sbin/queue -d x" stop=/sbin/stop monitor="/bin/pgrep -x queue"
 user exec:queue www-data
-monitor apache depth=10 timeout=20s
+monitor apache depth=10 timeout=20s deeper=20:1m deeper=30:1h
 probe apache tcp 127.0.0.1:80
 probe apache http://127.0.0.1/a?b=c status=204 body="all is well"
 probe systemd:db https://[::1]:8443/
@@ -37,6 +38,9 @@ probe systemd:db https://db/ days=30
 	}
 	if diff := cmp.Diff([]cluster.Action{cluster.Start, cluster.Stop}, rs[2].Usual); diff != "" || rs[2].Depth != 10 {
 		t.Errorf("depth %d, usual time-outs (-want +got):\n%s", rs[2].Depth, diff)
+	}
+	if diff := cmp.Diff([]cluster.Look{{Depth: 20, Every: time.Minute}, {Depth: 30, Every: time.Hour}}, rs[2].Deeper); diff != "" {
+		t.Errorf("deeper looks (-want +got):\n%s", diff)
 	}
 }
 
@@ -61,6 +65,9 @@ func TestServicesRefused(t *testing.T) {
 		good + strings.Repeat("probe apache tcp h:1\n", 5): `more than 4 probes of "apache"`,
 		good + "param exec:queue a=b":                      "takes no parameters by name",
 		good + "monitor apache depth=deep":                 "is not a number that fits",
+		good + "monitor apache deeper=10":                  "is not a deeper look; write DEPTH:TIME, with a depth from 1 to 100, as 10:1m",
+		good + "monitor apache deeper=0:1m":                "is not a deeper look",
+		good + "monitor apache deeper=10:5":                "is not a deeper look",
 	} {
 		files := goodFiles()
 		files.Haresources = []byte("alpha 192.0.2.100 exec:queue apache\n")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,7 +111,30 @@ func (c *lubdubConf) monitor(st statement) {
 		if text := st.value("depth", ""); text != "" {
 			r.Depth, _ = strconv.Atoi(text)
 		}
+		for _, text := range st.values("deeper") {
+			look, _ := parseLook(text)
+			r.Deeper = slices.DeleteFunc(r.Deeper, func(l cluster.Look) bool { return l.Depth == look.Depth })
+			r.Deeper = append(r.Deeper, look)
+		}
 	}
+}
+
+// parseLook reads a deeper look, as 10:1m.
+func parseLook(text string) (look cluster.Look, ok bool) {
+	depth, every, _ := strings.Cut(text, ":")
+	wrongDepth, _ := isNumber(1, maxDepth)(depth)
+	wrongTime, _ := isDuration(every)
+	look.Depth, _ = strconv.Atoi(depth)
+	look.Every, _ = time.ParseDuration(every)
+	return look, wrongDepth == "" && wrongTime == ""
+}
+
+// isLook accepts DEPTH:TIME.
+func isLook(text string) (wrong, remedy string) {
+	if _, ok := parseLook(text); !ok {
+		return "is not a deeper look", fmt.Sprintf("write DEPTH:TIME, with a depth from 1 to %d, as 10:1m", maxDepth)
+	}
+	return "", ""
 }
 
 func (c *lubdubConf) timeout(st statement) {

@@ -149,8 +149,8 @@ func (p *pair) adopted(load *lab.Load) {
 	}
 	s := load.Summary(at, lab.Now()-second)
 	p.t.Logf("kill -9 of lubdub and start: httpd is the same; %d requests, %d failed", s.Requests, s.Failed)
-	if s.Failed > 0 {
-		p.t.Errorf("lubdub was killed and started again, and %d of %d requests failed", s.Failed, s.Requests)
+	if failed := p.noticed(load, at, lab.Now()-second); failed > 0 {
+		p.t.Errorf("lubdub was killed and started again, and %d of %d requests failed", failed, s.Requests)
 	}
 	p.alone(one, at)
 }
@@ -205,8 +205,8 @@ func (p *pair) returns(load *lab.Load) {
 	p.says(two, "auto_failback is off")
 	s := load.Summary(at, lab.Now()-second)
 	p.t.Logf("return with auto_failback no: %d requests, %d failed, %v by %s", s.Requests, s.Failed, s.Servers, two)
-	if s.Failed > 0 {
-		p.t.Errorf("a node came back, and %d of %d requests failed", s.Failed, s.Requests)
+	if failed := p.noticed(load, at, lab.Now()-second); failed > 0 {
+		p.t.Errorf("a node came back, and %d of %d requests failed", failed, s.Requests)
 	}
 	p.failback(load)
 }

@@ -83,8 +83,8 @@ func TestLeaseWithoutNftables(t *testing.T) {
 			t.Errorf("%s in a calm: %d moves, silent for %v", a, moves, round(silence))
 		}
 	}
-	at := lab.Now()
 	must(t, owner.Process.Signal(syscall.SIGSTOP))
+	at := lab.Now()
 	for _, a := range []string{shared, shared6} {
 		eventually(t, longDead+second+busy, two+" answers for "+a, func() bool { return p.answersNow(a, two) })
 		first, _ := p.probers[a].First(p.mac(two), at)
@@ -155,15 +155,13 @@ func TestLeaseNeighbours(t *testing.T) {
 			eventually(t, busy, "the group moved", func() bool { return now(foreign, two) || now("198.51.100.3", two) })
 			time.Sleep(2 * deadTime)
 			for _, a := range stay {
-				var silence, last time.Duration = 0, at
 				for _, answer := range probers[a].Answers(at, lab.Now()) {
 					if answer.MAC != p.mac(one) {
 						t.Errorf("%s moved to %s", a, answer.MAC)
 						break
 					}
-					silence, last = max(silence, answer.At-last), answer.At
 				}
-				silence = max(silence, lab.Now()-last)
+				silence := longest(probers[a].Silences(at, lab.Now(), p.mac(one)))
 				t.Logf("%s moves; %s, which stays: longest silence %v", moved, a, round(silence))
 				if silence > 500*time.Millisecond {
 					t.Errorf("%s, which should stay, was silent for %v:\n%s", a, round(silence), p.run(one, "ip -4 addr show dev eth0"))

@@ -110,14 +110,14 @@ func TestLeaseFrozen(t *testing.T) {
 				p.pinned(a)
 				p.reach(a, true, true)
 			}
-			at := lab.Now()
 			must(t, p.daemon(one).Signal(fault))
+			at := lab.Now()
 			eventually(t, yieldOf(longDead)+busy, "the owner is silent", func() bool {
 				now := lab.Now()
 				return now-max(p.lastAnswer(shared, one, now), p.lastAnswer(shared6, one, now)) > 100*time.Millisecond
 			})
 			for _, a := range all {
-				p.reach(a, false, lab.Now()-at < yieldOf(longDead)+400*time.Millisecond)
+				p.reach(a, false, true)
 			}
 			p.handsOver(name, at, longDead)
 			if fault == syscall.SIGSTOP {
@@ -145,13 +145,21 @@ func (p *leasePair) pinned(address string) {
 func (p *leasePair) reach(address string, works, local bool) {
 	p.t.Helper()
 	outward := map[string]string{shared: "192.0.2.50", shared6: "2001:db8::50"}[address]
-	if local && !p.dials(one, "", address) {
+	dials := func(want bool, node, from, to string) bool { // what should work may need a second try on a busy machine
+		for began := lab.Now(); ; {
+			if got := p.dials(node, from, to); got || !want || lab.Now()-began > busy {
+				return got
+			}
+		}
+	}
+	there := func() bool { return strings.Contains(p.run(one, "ip -o addr show dev eth0"), " "+address+"/") }
+	if local && !p.dials(one, "", address) && there() && !p.dials(one, "", address) && there() {
 		p.t.Errorf("the owner cannot reach its own %s", address)
 	}
-	if got := p.dials(client, "", address); got != works {
+	if got := dials(works, client, "", address); got != works {
 		p.t.Errorf("a connection to %s: works %v, want %v", address, got, works)
 	}
-	if got := p.dials(one, address, outward); got != works {
+	if got := dials(works, one, address, outward); got != works {
 		p.t.Errorf("a connection from %s: works %v, want %v", address, got, works)
 	}
 }
@@ -212,18 +220,14 @@ func starve(t *testing.T, times string) {
 
 // tale counts the moves of an address and finds its longest silence.
 func (p *leasePair) tale(address string, from, to time.Duration) (moves int, silence time.Duration) {
-	owner, last := p.mac(one), from
+	owner := p.mac(one)
 	for _, a := range p.probers[address].Answers(from, to) {
-		if a.Announced {
-			continue
-		}
-		if a.MAC != owner {
+		if !a.Announced && a.MAC != owner {
 			moves++
 			owner = a.MAC
 		}
-		silence, last = max(silence, a.At-last), a.At
 	}
-	return moves, max(silence, to-last)
+	return moves, longest(p.probers[address].Silences(from, to, p.mac(one), p.mac(two)))
 }
 
 // TestLeaseFlushed takes the gate away from a frozen and from a dead owner, after its lease has ended: nobody puts it back. Its
@@ -231,22 +235,36 @@ func (p *leasePair) tale(address string, from, to time.Duration) (moves int, sil
 func TestLeaseFlushed(t *testing.T) {
 	for name, fault := range map[string]syscall.Signal{"frozen": syscall.SIGSTOP, "dead": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
-			p := newPair(t, setup{times: longTimes})
-			p.serve()
-			at := lab.Now()
-			must(t, p.daemon(one).Signal(fault))
-			time.Sleep(yieldOf(longDead) + 200*time.Millisecond)
-			p.run(one, "nft flush ruleset")
-			opened := p.answered(one, lab.Now(), second)
-			first := p.answered(two, at, longDead+second+busy)
-			time.Sleep(2 * second)
-			last := p.quietAt(one, lab.Now())
-			t.Logf("%s and flushed: silent at %v, answers again %v to %v, the other node from %v", name, yieldOf(longDead), round(opened-at), round(last-at), round(first-at))
-			if last-first > second {
-				t.Errorf("the old owner answered for %v beside the new one", round(last-first))
+			for try := 1; !flushed(t, name, fault); try++ {
+				if try == tries {
+					t.Fatal("the address of a dead owner is never there when its gate is taken away: this tests nothing")
+				}
 			}
 		})
 	}
+}
+
+// flushed tells whether the gate was taken away while the address was still there, which a busy machine can be too slow for.
+func flushed(t *testing.T, name string, fault syscall.Signal) bool {
+	p := newPair(t, setup{times: longTimes})
+	defer p.closeNow() // its hosts' names are free for the next try
+	p.serve()
+	must(t, p.daemon(one).Signal(fault))
+	at := lab.Now()
+	time.Sleep(yieldOf(longDead) + 200*time.Millisecond)
+	p.run(one, "nft flush ruleset")
+	first := p.answered(two, at, longDead+second+busy)
+	time.Sleep(2 * second)
+	last := p.quietAt(one, lab.Now())
+	opened, ok := p.prober.First(p.mac(one), at+yieldOf(longDead)+lateness)
+	if !ok {
+		return false
+	}
+	t.Logf("%s and flushed: silent at %v, answers again %v to %v, the other node from %v", name, yieldOf(longDead), round(opened.At-at), round(last-at), round(first-at))
+	if last-first > second {
+		t.Errorf("the old owner answered for %v beside the new one", round(last-first))
+	}
+	return true
 }
 
 // TestLeaseReloads reloads the owner's firewall ten times a second: nothing is noticed, and nobody else answers.
@@ -264,8 +282,8 @@ func TestLeaseReloads(t *testing.T) {
 		}
 	}
 	// And the lease still binds.
-	killed := lab.Now()
 	p.daemon(one).Kill()
+	killed := lab.Now()
 	p.handsOver("killed after the reloads", killed, deadTime)
 	p.neverTwo()
 }

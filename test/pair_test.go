@@ -25,11 +25,11 @@ const (
 	second    = time.Second
 
 	// busy is what two busy cores may add to anything.
-	busy = 4 * second
+	busy = 10 * second
 	// probePace is how often the judge asks for the address.
 	probePace = 10 * time.Millisecond
 	// question is how long one command may take.
-	question = 20 * time.Second
+	question = 30 * time.Second
 )
 
 // setup is what the files of a pair say. Zero fields are the tutorial's.
@@ -86,6 +86,8 @@ type pair struct {
 	prober *lab.Prober
 	began  time.Duration
 
+	control *lab.Load // see noticed; nil until a client asks
+
 	mu      sync.Mutex // guards daemons and boots
 	daemons map[string]*lab.Process
 	boots   int
@@ -140,6 +142,11 @@ func (p *pair) close() {
 			}
 		}
 	}
+	p.closeNow()
+}
+
+// closeNow ends the hosts; once more does nothing.
+func (p *pair) closeNow() {
 	if err := p.Close(); err != nil {
 		p.t.Error(err)
 	}

@@ -151,7 +151,7 @@ func (s service) tell(t *testing.T, lane string) {
 		}
 	}
 	p.start(one, two)
-	p.home()
+	p.atHome()
 	s.answers(p, one)
 
 	was := p.pidOf(s, one)
@@ -179,8 +179,8 @@ func (s service) tell(t *testing.T, lane string) {
 	t.Logf("why, on %s:\n%s", two, p.why(two))
 }
 
-// home waits until the group runs on its preferred node. When that was busy at the start the other one took it.
-func (p *pair) home() {
+// atHome waits until the group runs on its preferred node. When that was busy at the start the other one took it.
+func (p *pair) atHome() {
 	p.t.Helper()
 	p.settledWithin(patience)
 	if p.status(one).Groups[0].State != "running" {

@@ -115,7 +115,7 @@ func tellSmall(t *testing.T, form string) {
 	}
 	p.run(client, "echo 1 > /proc/sys/net/ipv4/conf/eth0/arp_accept")
 	p.start(one, two)
-	p.home()
+	p.atHome()
 	p.see(all, one, two)
 	p.learns(one)
 

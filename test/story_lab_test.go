@@ -18,11 +18,14 @@ type labWorld struct {
 	settings
 	t     *testing.T
 	since time.Duration // when the story began
+	pulse *pulse
 }
 
 const (
 	// blink is the longest time without an answer that the prober's own pace and a busy machine explain.
 	blink = 200 * time.Millisecond
+	// lastQuestions are as many as are asked in half of a blink.
+	lastQuestions = int(blink / 2 / probePace)
 	// stateDir is where lubdub keeps what it must remember.
 	stateDir = "/var/lib/lubdub"
 	// beats are heartbeats, as nft sees them.
@@ -53,7 +56,7 @@ func newLabWorld(t *testing.T, s settings, lane string) *labWorld {
 		set.resources = bareGroup + " exec:" + serviceName
 		set.conf += s.serviceLines()
 	}
-	w := &labWorld{pair: newPair(t, set), settings: s, t: t}
+	w := &labWorld{pair: newPair(t, set), settings: s, t: t, pulse: newPulse(t)}
 	if s.service {
 		for _, node := range []string{one, two} {
 			must(t, w.Host(node).WriteFile(serviceScript, serviceText, 0o755))
@@ -98,6 +101,13 @@ func (w *labWorld) Again() {
 	}
 	time.Sleep(2 * probePace) // until the last answers are in
 	w.since = lab.Now()
+	w.pulse.begin()
+}
+
+// Anew builds new hosts: who knows what was cut.
+func (w *labWorld) Anew() {
+	w.closeNow()
+	*w = *newLabWorld(w.t, w.settings, w.lane)
 }
 
 // host is the host of a node of the story.
@@ -124,7 +134,11 @@ func (w *labWorld) Start(node string) { w.start(host(node)) }
 func (w *labWorld) Freeze(node string, d time.Duration) {
 	p := w.daemon(host(node))
 	must(w.t, p.Signal(unix.SIGSTOP))
-	thaw := time.AfterFunc(d, func() { _ = p.Signal(unix.SIGCONT) }) // it may have been killed meanwhile
+	due := lab.Now() + d
+	thaw := time.AfterFunc(d, func() {
+		_ = p.Signal(unix.SIGCONT) // it may have been killed meanwhile
+		w.pulse.late(lab.Now() - due)
+	})
 	w.t.Cleanup(func() { thaw.Stop() })
 }
 
@@ -216,10 +230,20 @@ func (w *labWorld) name(mac string) string {
 	return map[string]string{w.mac(one): "a", w.mac(two): "b"}[mac]
 }
 
-// Answers says who has answered within the last moment.
+// Answers says who has answered the last questions. On a busy machine it waits for the next one.
 func (w *labWorld) Answers(string) string {
 	now := lab.Now()
-	return w.between(now-blink/2, now)
+	var asked []time.Duration
+	for began := now; ; time.Sleep(probePace / 2) {
+		asked = w.prober.Questions(now-second, lab.Now())
+		if n := len(asked); n > 0 && asked[n-1] >= now || lab.Now()-began > busy {
+			break
+		}
+	}
+	if len(asked) == 0 {
+		return ""
+	}
+	return w.between(asked[max(0, len(asked)-lastQuestions)], lab.Now())
 }
 
 // between says who answered between two times.
@@ -291,20 +315,18 @@ func (w *labWorld) Both() time.Duration {
 }
 
 func (w *labWorld) Missed() time.Duration {
-	var missed, last time.Duration
-	gap := func(now time.Duration) {
-		if last != 0 && now-last > blink {
-			missed += now - last
-		}
-		last = now
-	}
-	for _, a := range w.prober.Answers(w.since, lab.Now()) {
-		if !a.Announced && w.name(a.MAC) != "" {
-			gap(a.At)
+	var missed time.Duration
+	nodes := []string{w.mac(one), w.mac(two)}
+	first := lab.Now()
+	for _, mac := range nodes {
+		if a, ok := w.prober.First(mac, w.since); ok {
+			first = min(first, a.At)
 		}
 	}
-	if last != 0 {
-		gap(lab.Now())
+	for _, s := range w.prober.Silences(first, lab.Now(), nodes...) {
+		if s.Duration() > blink {
+			missed += s.Duration()
+		}
 	}
 	return round(missed)
 }
@@ -319,6 +341,9 @@ func (w *labWorld) Says(node string) string {
 
 // Told is what its daemon has logged.
 func (w *labWorld) Told(node string) string { return w.daemon(host(node)).Output() }
+
+// Spoiled says that this process had to wait for a core for longer than the daemons, which have the same rights to it, can bear.
+func (w *labWorld) Spoiled() string { return w.pulse.spoiled() }
 
 func (w *labWorld) Sound() error {
 	if both := w.overlaps(); len(both) > 0 && !w.split {

@@ -15,6 +15,7 @@ import (
 // world is where a story is told: two nodes a and b, of which a is preferred, with one group, web, that is an address.
 type world interface {
 	Again()           // begins anew, with both machines off
+	Anew()            // the same, wherever the story ended
 	Boot(node string) // switches the machine on, and starts its daemon; "both" at the same instant
 	Crash(node string)
 	Kill(node string) // kill -9 of its daemon
@@ -50,6 +51,8 @@ type world interface {
 	Told(node string) string
 	// Sound is why what happened may never happen.
 	Sound() error
+	// Spoiled says why the machine below this world could not do what the story wants; empty: it could.
+	Spoiled() string
 }
 
 // settings are the words of a story's first line.
@@ -142,24 +145,28 @@ func places(what string) []string {
 	return []string{"crossover", "front " + node + " out", "front " + node + " in"}
 }
 
-// tell tells the story in a world.
-func (s *story) tell(t *testing.T, w world) {
+// tell tells the story in a world. It ends the test when what may never happen has happened.
+func (s *story) tell(t *testing.T, w world) error {
 	t.Helper()
 	for i, line := range s.lines {
 		if line == "" {
 			continue
 		}
 		did, err := s.do(w, strings.Fields(line))
-		if err == nil {
-			err = w.Sound()
+		say := func(err error) error {
+			return fmt.Errorf("%s:%d: %s: %w\na says: %s\nb says: %s", s.file, i+1, line, err, w.Says("a"), w.Says("b"))
+		}
+		if err := w.Sound(); err != nil {
+			t.Fatal(say(err))
 		}
 		if err != nil {
-			t.Fatalf("%s:%d: %s: %v\na says: %s\nb says: %s", s.file, i+1, line, err, w.Says("a"), w.Says("b"))
+			return say(err)
 		}
 		if did != "" {
 			t.Logf("%s: %s", line, did)
 		}
 	}
+	return nil
 }
 
 // do does one command and says what came of it.

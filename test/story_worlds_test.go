@@ -104,6 +104,9 @@ func (w *simWorld) Until(nodes, group string, limit time.Duration) (time.Duratio
 	return w.Now() - began, matches(w.Answers(group), nodes)
 }
 
+func (w *simWorld) Anew()           { w.Again() }
+func (w *simWorld) Spoiled() string { return "" }
+
 func (w *simWorld) Sound() error {
 	if v := w.Violation(); v != nil {
 		return v

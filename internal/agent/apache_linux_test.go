@@ -174,18 +174,18 @@ func (w *world) live(t *testing.T, s site, stopped string) {
 	if err := os.Remove(s.pid); err != nil { // as apachectl stop leaves it
 		t.Fatal(err)
 	}
-	if out := do(cluster.Monitor, cluster.NotRunning, stopped); out.Took > 3*time.Second {
+	if out := do(cluster.Monitor, cluster.NotRunning, stopped); out.Took > 15*time.Second { // its time-out is longer
 		t.Errorf("it took %v to see that there is no pid file", out.Took)
 	}
 	do(cluster.Stop, cluster.OK, "apache is stopped")
 
 	s.write(t, "DocumentRot /srv")
 	q := request("apache", cluster.Start, s.conf)
-	q.Timeout = 30 * time.Second // all of which the agent would wait
+	q.Timeout = time.Minute // all of which the agent would wait
 	out := w.Run(t.Context(), q)
 	want := fmt.Sprintf("apache start: its configuration is wrong in %s, line 14 (Invalid command 'DocumentRot'", s.conf)
 	if out.Result != cluster.Failed || !strings.HasPrefix(out.Words, want) || len(out.Lines) == 0 ||
-		!strings.HasPrefix(out.Lines[0], "apache start: ended, for it would wait in vain: ") || out.Took > 15*time.Second {
+		!strings.HasPrefix(out.Lines[0], "apache start: ended, for it would wait in vain: ") || out.Took > q.Timeout-time.Second {
 		t.Errorf("got %d %q, want %q", out.Result, out.Words, want)
 	}
 	q = request("apache", cluster.Start, s.dir+"/none.conf")

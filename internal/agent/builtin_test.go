@@ -31,7 +31,7 @@ func TestAddress(t *testing.T) {
 		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}}
 	do := func(a cluster.Action, result cluster.Result, words string) {
 		t.Helper()
-		w.expect(t, Request{Resource: res, Action: a, Timeout: time.Second}, result, words)
+		w.expect(t, Request{Resource: res, Action: a, Timeout: patience}, result, words)
 	}
 	do(cluster.Monitor, cluster.NotRunning, "192.0.2.100/24 is not on eth0")
 	do(cluster.Start, cluster.OK, "192.0.2.100/24 is on eth0")
@@ -73,10 +73,11 @@ func TestProxy(t *testing.T) {
 	fake := &fakeProxy{}
 	w := newWorld(t)
 	w.Proxy = fake
+	timeout := patience
 	do := func(a cluster.Action, result cluster.Result, words string) {
 		t.Helper()
 		res := cluster.Resource{Name: "lubdub-proxy", Class: "proxy", Type: "web"}
-		w.expect(t, Request{Resource: res, Action: a, Timeout: 50 * time.Millisecond}, result, words)
+		w.expect(t, Request{Resource: res, Action: a, Timeout: timeout}, result, words)
 	}
 	do(cluster.Monitor, cluster.NotRunning, "the proxy web does not run")
 	do(cluster.Start, cluster.OK, "the proxy web is started")
@@ -84,6 +85,6 @@ func TestProxy(t *testing.T) {
 	do(cluster.Stop, cluster.OK, "the proxy web is stopped")
 	fake.err = errors.New("listen on 192.0.2.100:80: address already in use")
 	do(cluster.Start, cluster.Failed, "lubdub-proxy start: listen on 192.0.2.100:80: address already in use")
-	fake.hangs = true
+	fake.hangs, timeout = true, 50*time.Millisecond
 	do(cluster.Monitor, cluster.TimedOut, "lubdub-proxy monitor: ended after 50ms: it did not answer")
 }

@@ -58,13 +58,14 @@ func TestEndpoints(t *testing.T) {
 		"refused":         {cluster.Endpoint{URL: "http://" + closed + "/"}, cluster.Failed, "db runs as its agent says, but http://" + closed + "/ does not answer: connection refused: nothing listens on " + closed},
 		"https, long yet": {cluster.Endpoint{URL: secure + "/ok", Days: 14}, cluster.OK, "db runs"},
 		"https, soon":     {cluster.Endpoint{URL: secure + "/ok", Days: 100000}, cluster.OK, "db runs; the certificate of " + secure + "/ok ends on 2084-01-29, in ..."},
-		"hangs":           {cluster.Endpoint{URL: web + "/hang"}, cluster.TimedOut, "db monitor: ended after 500ms: it did not answer when " + web + "/hang was asked"},
+		"hangs":           {cluster.Endpoint{URL: web + "/hang"}, cluster.TimedOut, "db monitor: ended after TIME: it did not answer when " + web + "/hang was asked"},
 	} {
 		q := request("db", cluster.Monitor)
-		if name == "hangs" {
-			q.Timeout = 500 * time.Millisecond
-		}
 		q.Resource.Endpoints = []cluster.Endpoint{c.endpoint}
+		if c.result == cluster.TimedOut {
+			w.hang(t, q, 500*time.Millisecond, c.words)
+			continue
+		}
 		out := w.expect(t, q, c.result, c.words)
 		if out.Degraded != (name == "https, soon") {
 			t.Errorf("%s: degraded %v", name, out.Degraded)

@@ -117,7 +117,7 @@ func TestDeeper(t *testing.T) {
 	}
 	look()
 	look()
-	want := "monitor 0\nmonitor 10\nmeta-data 0\nstart 0\nmonitor 20\nmonitor 20\nstart 0\nmonitor 20\nmonitor 20\nmonitor 10\n"
+	want := "monitor 0\nmonitor 10\nmeta-data 0\nstart 0\nmonitor 0\nmonitor 20\nmonitor 20\nstart 0\nmonitor 0\nmonitor 20\nmonitor 20\nmonitor 10\n"
 	if got := read(t, w.dir+"/calls"); got != want {
 		t.Errorf("got:\n%swant:\n%s", got, want)
 	}

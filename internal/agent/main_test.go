@@ -81,6 +81,37 @@ func (w *world) expect(t *testing.T, q Request, result cluster.Result, words str
 	return out
 }
 
+// hang runs an action that its time-out, TIME in the words, must end. Where the machine is too busy for the agent to come to what
+// its words tell of, or to write the files that a test looks at after it, it has more time in the next try.
+func (w *world) hang(t *testing.T, q Request, timeout time.Duration, words string, files ...string) cluster.Outcome {
+	t.Helper()
+	for ; ; timeout *= 3 {
+		for _, f := range files {
+			_ = os.Remove(filepath.Join(w.dir, f))
+		}
+		q.Timeout = timeout
+		out := w.Run(context.Background(), q)
+		want := strings.ReplaceAll(words, "TIME", timeout.String())
+		begin, open := strings.CutSuffix(want, "...")
+		good := out.Result == cluster.TimedOut && (out.Words == want || open && strings.HasPrefix(out.Words, begin))
+		all := true
+		for _, f := range files {
+			text, err := os.ReadFile(filepath.Join(w.dir, f))
+			all = all && err == nil && len(text) > 0
+		}
+		if good && all || timeout > patience {
+			if !good || !all {
+				t.Errorf("%s %s: got %d %q, want %d %q; all of %q are written: %v", q.Resource.Name, q.Action, out.Result, out.Words, cluster.TimedOut, want, files, all)
+			}
+			return out
+		}
+		t.Logf("%v were too short: %q", timeout, out.Words)
+	}
+}
+
+// patience is how long what must come is waited for on a busy machine.
+const patience = 10 * time.Second
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)

@@ -47,7 +47,7 @@ func TestValidateBeforeStart(t *testing.T) {
 		q.Resource.Params = []string{"code=" + c.code}
 		w.expect(t, q, c.result, c.words)
 	}
-	q := short("db", cluster.Stop, 300*time.Millisecond)
+	q := request("db", cluster.Stop)
 	q.Resource.Params = []string{"code=6"}
 	w.expect(t, q, cluster.OK, "db is stopped") // only a start is worth it
 	if asked := read(t, w.dir+"/asked"); asked != "x\n" {
@@ -56,9 +56,9 @@ func TestValidateBeforeStart(t *testing.T) {
 	if calls := read(t, w.dir+"/calls"); !strings.HasPrefix(calls, "validate-all 10000\nstart 20000\nmonitor 20000\nvalidate-all") {
 		t.Errorf("calls:\n%s", calls)
 	}
-	q = short("db", cluster.Start, 300*time.Millisecond)
+	q = request("db", cluster.Start)
 	q.Resource.Params = []string{"code=hang"}
-	w.expect(t, q, cluster.TimedOut, "db start: ended after 300ms: it did not answer")
+	w.hang(t, q, 300*time.Millisecond, "db start: ended after TIME: it did not answer")
 }
 
 func TestAdvice(t *testing.T) {

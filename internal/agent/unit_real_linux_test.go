@@ -84,7 +84,7 @@ func newRealSystemd(t *testing.T) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(3 * patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid))
 		first = strings.TrimSpace(string(children))
 		if _, err := os.Stat("/proc/" + first + "/root/run/systemd/private"); first != "" && err == nil {
@@ -126,7 +126,7 @@ func TestRealSystemd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("/usr/bin/nsenter", "-t", first, "-m", "-p", "-n", "-C", self, "-test.run=^TestRealSystemd$", "-test.v", "-test.timeout=60s")
+	cmd := exec.Command("/usr/bin/nsenter", "-t", first, "-m", "-p", "-n", "-C", self, "-test.run=^TestRealSystemd$", "-test.v", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), insideSystemd+"=1", "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -169,7 +169,7 @@ func insideRealSystemd(t *testing.T) {
 	select {
 	case at := <-changed:
 		t.Logf("the end of the unit was known %v after it was killed, the command included", at.Sub(began).Round(time.Millisecond))
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("the end of the unit was not seen")
 	}
 	end()

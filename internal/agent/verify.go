@@ -20,7 +20,7 @@ func (r *Runner) verified(ctx context.Context, q Request, p plan, out cluster.Ou
 		return out
 	}
 	asked := q
-	asked.Action, asked.Resource.Interval = cluster.Monitor, 0 // a first look: agents answer it fast
+	asked.Action, asked.Resource.Interval, asked.Resource.Deeper = cluster.Monitor, 0, nil // a first look: agents answer it fast
 	if t := q.Resource.Timeouts.Monitor; t > 0 {
 		asked.Timeout = t
 	}

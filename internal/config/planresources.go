@@ -168,6 +168,7 @@ func details() []aspect {
 		{"what a failed stop does", func(r cluster.Resource) any { return r.OnStop }, false},
 		{"time-outs that the agent may advise", func(r cluster.Resource) any { return r.Usual }, true},
 		{"depth", func(r cluster.Resource) any { return r.Depth }, true},
+		{"deeper looks", func(r cluster.Resource) any { return r.Deeper }, true},
 		{"stop command", func(r cluster.Resource) any { return r.Commands.Stop }, false},
 		{"monitor command", func(r cluster.Resource) any { return r.Commands.Monitor }, false},
 		{"warm", func(r cluster.Resource) any { return r.Warm }, true},

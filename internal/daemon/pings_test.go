@@ -131,7 +131,7 @@ func TestPingsReachTheCore(t *testing.T) {
 		t.Skip("network namespaces need root")
 	}
 	if os.Getenv(pingVariable) == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestPingsReachTheCore$", "-test.v", "-test.timeout=60s")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestPingsReachTheCore$", "-test.v", "-test.timeout=5m")
 		cmd.Env = append(os.Environ(), pingVariable+"=1", "GORACE=atexit_sleep_ms=0")
 		cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {

@@ -34,7 +34,7 @@ func TestWatchUnits(t *testing.T) {
 	}
 	defer func() { _ = bus.Process.Kill(); _ = bus.Wait() }()
 	var conn *godbus.Conn
-	for end := time.Now().Add(5 * time.Second); conn == nil && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(pingPatience); conn == nil && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		conn, _ = godbus.Connect(address)
 	}
 	if conn == nil {
@@ -61,7 +61,7 @@ func TestWatchUnits(t *testing.T) {
 	go func() { defer close(ended); watchUnits(ctx, cfg, l) }()
 	select {
 	case <-listens:
-	case <-time.After(5 * time.Second):
+	case <-time.After(pingPatience):
 		t.Fatal("nobody listens")
 	}
 	for _, name := range []string{"other.service", "pg@1.service"} {
@@ -76,7 +76,7 @@ func TestWatchUnits(t *testing.T) {
 		if want := (cluster.Suspected{Group: "db", Resource: "systemd:pg@1"}); in != want {
 			t.Errorf("got %v, want %v", in, want)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(pingPatience):
 		t.Error("the loop was not told")
 	}
 	end()

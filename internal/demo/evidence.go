@@ -23,7 +23,9 @@ const (
 	// of one comes late, and is counted with the first of the other.
 	doubt = 3 * probePace
 	// settleLimit is for anything to come true: some dead times, on a slow machine.
-	settleLimit = 15 * time.Second
+	settleLimit = time.Minute
+	// enoughServed is how many requests lately served show that the client is content: a tenth of those that a calm machine sends.
+	enoughServed = int(recent/requestPace) / 10
 )
 
 // evidence is what the client and the prober saw in a span.
@@ -109,7 +111,7 @@ func (o outcome) wrong(e evidence) []string {
 func (w *world) served(n *node) bool {
 	now := lab.Now()
 	s := w.load.Summary(now-recent, now)
-	return s.Failed == 0 && len(s.Servers) == 1 && s.Servers[n.name] >= int(recent/requestPace)/2
+	return s.Failed == 0 && len(s.Servers) == 1 && s.Servers[n.name] >= enoughServed
 }
 
 // until waits for a condition.

@@ -31,6 +31,10 @@ func TestCapture(t *testing.T) {
 		eventually(t, "an answer for "+address, func() bool { _, ok := p.First(mac, 0); return ok })
 		p.Stop()
 	}
+	eventually(t, "the last answer is in the file", func() bool { // tcpdump reads it later than the prober
+		rows, err := c.Fields(t.Context(), "icmpv6.type==136 && icmpv6.nd.na.target_address==2001:db8::11", "eth.src")
+		return err == nil && len(rows) > 0
+	})
 	c.Stop()
 	tests := []struct {
 		filter string

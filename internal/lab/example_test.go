@@ -40,7 +40,8 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	time.Sleep(500 * time.Millisecond)
+	for deadline := lab.Now() + 10*time.Second; load.Summary(0, lab.Now()).Servers["proxy01"] == 0 && lab.Now() < deadline; time.Sleep(5 * time.Millisecond) {
+	}
 	if err := node.PowerOff(); err != nil {
 		fmt.Println(err)
 	}

@@ -72,15 +72,18 @@ func TestLossInPercent(t *testing.T) {
 	must(t, err)
 	must(t, l.Cut(Fault{Network: "cable", From: "proxy01", Percent: 30, Only: "udp dport 7"}))
 	start := Now()
+	before := received(t, l.Host("proxy02"))
 	load, err := l.Host("proxy01").Load("udp://10.0.0.2:7", Pace{Every: time.Millisecond, Timeout: 50 * time.Millisecond})
 	must(t, err)
-	time.Sleep(time.Second)
+	eventually(t, "there are enough requests", func() bool { return load.Summary(start, Now()).Requests >= 600 })
 	load.Stop()
-	s := load.Summary(start, Now())
-	t.Logf("lost %d of %d", s.Failed, s.Requests)
-	// 1000 draws with p = 0.3 have a deviation of 15; the bounds are ten of them apart from it.
-	if s.Requests < 300 || s.Failed*100 < s.Requests*15 || s.Failed*100 > s.Requests*45 {
-		t.Errorf("lost %d of %d, want about 30 in 100", s.Failed, s.Requests)
+	// What came is counted by the kernel: on a busy machine the answers may be late.
+	sent := load.Summary(start, Now()).Requests
+	lost := sent - (received(t, l.Host("proxy02")) - before)
+	t.Logf("lost %d of %d", lost, sent)
+	// 600 draws with p = 0.3 have a deviation of 11; the bounds are eight of them apart from it.
+	if lost*100 < sent*15 || lost*100 > sent*45 {
+		t.Errorf("lost %d of %d, want about 30 in 100", lost, sent)
 	}
 }
 
@@ -88,16 +91,14 @@ func TestUnplugIsSeenAsNoCarrier(t *testing.T) {
 	l := newPair(t)
 	one, two, client := l.Host("proxy01"), l.Host("proxy02"), l.Host("client")
 	must(t, l.Unplug("front", "proxy01"))
-	if got := carrier(t, one, "eth0") + carrier(t, two, "eth0") + carrier(t, client, "eth0"); got != "011" {
-		t.Errorf("front carrier of proxy01, proxy02, client: got %s, want 011", got)
-	}
+	eventually(t, "front carrier of proxy02 and the client, and not of proxy01", func() bool {
+		return carrier(t, one, "eth0")+carrier(t, two, "eth0")+carrier(t, client, "eth0") == "011"
+	})
 	must(t, l.Plug("front", "proxy01"))
 	eventually(t, "carrier is back", func() bool { return carrier(t, one, "eth0") == "1" })
 
 	must(t, l.Unplug("cable", "proxy01"))
-	if got := carrier(t, one, "eth1") + carrier(t, two, "eth1"); got != "00" {
-		t.Errorf("cable carrier of both ends: got %s, want 00", got)
-	}
+	eventually(t, "no cable carrier at both ends", func() bool { return carrier(t, one, "eth1")+carrier(t, two, "eth1") == "00" })
 	must(t, two.PowerOff())
 	must(t, l.Plug("cable", "proxy01"))
 	if got := carrier(t, one, "eth1"); got != "0" {

@@ -36,7 +36,7 @@ func TestRealHeartbeatOnTwoHosts(t *testing.T) {
 	_, macTwo := two.Interface("front")
 	wait := func(mac string, since time.Duration) Answer {
 		t.Helper()
-		for deadline := Now() + 20*time.Second; Now() < deadline; time.Sleep(10 * time.Millisecond) {
+		for deadline := Now() + 6*patience; Now() < deadline; time.Sleep(10 * time.Millisecond) {
 			if a, ok := p.First(mac, since); ok {
 				return a
 			}

@@ -78,11 +78,16 @@ func TestClientMeasuresKnownOutage(t *testing.T) {
 			must(t, err)
 			load, err := l.Host("client").Load(test.target, test.pace)
 			must(t, err)
-			time.Sleep(300 * time.Millisecond)
-			calm := Now()
-			time.Sleep(300 * time.Millisecond)
-			cut := Now()
-			control := load.Summary(calm, cut)
+			eventually(t, "the client is served", func() bool { return load.Summary(0, Now()).Servers["proxy01"] > 10 })
+			var calm, cut time.Duration
+			var control Summary
+			eventually(t, "a calm in which no request fails", func() bool { // on a busy machine some take longer than the pace allows
+				calm = Now()
+				time.Sleep(200 * time.Millisecond)
+				cut = Now()
+				control = load.Summary(calm, cut)
+				return control.Failed == 0 && control.Servers["proxy01"] > 0
+			})
 			fault := Fault{Network: "front", To: "proxy01"}
 			must(t, l.Cut(fault))
 			silent := Now()
@@ -99,10 +104,7 @@ func TestClientMeasuresKnownOutage(t *testing.T) {
 			s := load.Summary(calm, Now())
 			t.Logf("control gap %v; cut %v to %v; client's gap %v, %d of %d failed, servers %v",
 				control.Gap.Duration(), begun-silent, healed-cut, s.Gap.Duration(), s.Failed, s.Requests, s.Servers)
-			if control.Failed != 0 || control.Servers["proxy01"] == 0 {
-				t.Errorf("in the calm: %+v", control)
-			}
-			if s.Gap.Duration() < begun-silent || s.Gap.Duration() > healed-cut+2*time.Second {
+			if s.Gap.Duration() < begun-silent || s.Gap.Duration() > healed-cut+patience {
 				t.Errorf("gap: got %v, want at least %v", s.Gap.Duration(), begun-silent)
 			}
 			if s.Failed == 0 {
@@ -116,9 +118,9 @@ func TestServerDelay(t *testing.T) {
 	l := newPair(t)
 	_, err := l.Host("proxy01").Serve("http://192.0.2.11:80", 40*time.Millisecond)
 	must(t, err)
-	load, err := l.Host("client").Load("http://192.0.2.11:80", Pace{Every: 20 * time.Millisecond})
+	load, err := l.Host("client").Load("http://192.0.2.11:80", Pace{Every: 20 * time.Millisecond, Timeout: patience})
 	must(t, err)
-	time.Sleep(200 * time.Millisecond)
+	eventually(t, "there are answers", func() bool { return load.Summary(0, Now()).Servers["proxy01"] >= 5 })
 	load.Stop()
 	for _, r := range load.Requests(0, Now()) {
 		if r.Err != "" || r.Latency < 40*time.Millisecond {

@@ -76,7 +76,7 @@ func TestRun(t *testing.T) {
 	if _, err := h.Run(ctx, "sh", "-c", "sleep 4712 & sleep 4713"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("hanging program: got %v", err)
 	}
-	if took := Now() - start; took > 5*time.Second {
+	if took := Now() - start; took > 3*patience { // the programs would sleep for an hour
 		t.Errorf("hanging program: Run took %v", took)
 	}
 	if out := run(t, h, "ps", "-e", "-o", "args="); strings.Contains(out, "471") {
@@ -107,9 +107,7 @@ func TestPowerLoss(t *testing.T) {
 	if err := parent.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("how the process ended: got %v, want killed", err)
 	}
-	if got := carrier(t, two, "eth1"); got != "0" {
-		t.Errorf("carrier of the cable at the other end: got %s, want 0", got)
-	}
+	eventually(t, "no carrier of the cable at the other end", func() bool { return carrier(t, two, "eth1") == "0" })
 	if got := carrier(t, two, "eth0"); got != "1" {
 		t.Errorf("carrier of the other's front: got %s, want 1", got)
 	}

@@ -105,7 +105,7 @@ func newPair(t *testing.T) *Lab {
 }
 
 // patience is how long an answer that must come may take on a busy machine; silence is how long one that must not is waited for.
-const patience, silence = 5 * time.Second, 300 * time.Millisecond
+const patience, silence = 10 * time.Second, 300 * time.Millisecond
 
 // answered reports whether a target answers a host within a time.
 func answered(l *Lab, from, target string, within time.Duration) bool {
@@ -135,7 +135,7 @@ func must(t *testing.T, err error) {
 // run runs a program on a host and returns its output.
 func run(t *testing.T, h *Host, program string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	out, err := h.Run(ctx, program, args...)
 	must(t, err)

@@ -88,6 +88,43 @@ func (p *Prober) Last(mac string, before time.Duration) (last Answer, ok bool) {
 // that is later than the pace is counted with the next.
 func (p *Prober) Overlaps(from, to time.Duration) []Span { return overlaps(p.between(from, to)) }
 
+// Questions returns when the prober asked, between two times.
+func (p *Prober) Questions(from, to time.Duration) []time.Duration {
+	var asked []time.Duration
+	for _, s := range p.between(from, to) {
+		if s.MAC == "" {
+			asked = append(asked, s.At)
+		}
+	}
+	return asked
+}
+
+// Silences returns the spans in which questions had no answer of these machines, each from the first such question to the answer
+// that ended it, or to the last question. An answer that comes before the next question makes a span as short as it took. A prober
+// that was kept from asking has seen no silence.
+func (p *Prober) Silences(from, to time.Duration, macs ...string) []Span {
+	return silences(p.between(from, to), macs)
+}
+
+func silences(seen []sighting, macs []string) []Span {
+	var spans []Span
+	var open *Span
+	for _, s := range seen {
+		switch {
+		case s.MAC == "" && open == nil:
+			open = &Span{s.At, s.At}
+		case s.MAC == "":
+			open.To = s.At
+		case open != nil && !s.Announced && slices.Contains(macs, s.MAC):
+			spans, open = append(spans, Span{open.From, s.At}), nil
+		}
+	}
+	if open != nil {
+		spans = append(spans, *open)
+	}
+	return spans
+}
+
 func (p *Prober) between(from, to time.Duration) []sighting {
 	return p.feed.choose(func(s sighting) bool { return from <= s.At && s.At <= to })
 }

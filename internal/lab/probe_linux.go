@@ -1,13 +1,12 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -16,15 +15,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxFrame is more than any frame of the lab: its interfaces have an MTU of 1500.
-const maxFrame = 2048
-
 // signalContext is a context that ends when the lab asks a tool to stop.
 func signalContext() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), syscall.SIGTERM)
 }
 
-// probe is the prober's process: one goroutine asks, this one reports what is asked and seen.
+// hearsNothing is the protocol of a packet socket that only sends.
+const hearsNothing = 0
+
+// probe is the prober's process: one goroutine asks, this one reports what is asked and seen. What went out is read back from the
+// kernel like what came in: so questions and answers stand in the order and with the times at which they passed the interface, also
+// when this process has to wait for a core.
 func probe(ctx context.Context, c probeConfig, begin func() (*json.Encoder, error)) error {
 	ifi, err := net.InterfaceByName(c.Interface)
 	if err != nil {
@@ -38,66 +39,51 @@ func probe(ctx context.Context, c probeConfig, begin func() (*json.Encoder, erro
 	if c.Address.Is6() {
 		protocol, question, decode = unix.ETH_P_IPV6, ndQuestion, ndAnswer
 	}
-	conn, err := packet.Listen(ifi, packet.Raw, protocol, nil)
+	tap, err := openTap(ifi, uint32(protocol))
 	if err != nil {
 		return fmt.Errorf("probe on %s: open a packet socket: %w", c.Interface, err)
 	}
-	defer conn.Close()
+	defer tap.conn.Close()
+	out, err := packet.Listen(ifi, packet.Raw, hearsNothing, nil) // the tap would not see what it sends itself
+	if err != nil {
+		return fmt.Errorf("probe on %s: open a packet socket: %w", c.Interface, err)
+	}
+	defer out.Close()
 	reports, err := begin()
 	if err != nil {
 		return err
 	}
+	frame := question(ifi.HardwareAddr, own, c.Address)
 	sightings := make(chan sighting, 64)
 	read := make(chan error, 1)
-	go func() { read <- readAnswers(ctx, conn, decode, c.Address, sightings) }()
-	frame := question(ifi.HardwareAddr, own, c.Address)
+	go func() {
+		read <- tap.readAll(ctx, func(f frameSeen) (sighting, bool) {
+			if f.out {
+				return sighting{At: f.at}, bytes.Equal(f.data, frame)
+			}
+			s, ok := decode(f.data, c.Address)
+			s.At = f.at
+			return s, ok
+		}, sightings)
+	}()
 	destination := &packet.Addr{HardwareAddr: net.HardwareAddr(frame[:6])}
 	tick := time.NewTicker(c.Every)
 	defer tick.Stop()
 	for {
-		var s sighting
 		select {
-		case s = <-sightings:
-		case <-tick.C:
-			s.At = Now()
-			// A link that is down takes no question; the next one is due soon.
-			if _, err := conn.WriteTo(frame, destination); err != nil {
-				continue
+		case s := <-sightings:
+			if err := reports.Encode(s); err != nil {
+				return err
 			}
+		case <-tick.C:
+			// A link that is down takes no question; the next one is due soon.
+			_, _ = out.WriteTo(frame, destination)
 		case err := <-read:
 			return err
 		case <-ctx.Done():
-			conn.Close()
+			tap.conn.Close()
 			<-read
 			return nil
-		}
-		if err := reports.Encode(s); err != nil {
-			return err
-		}
-	}
-}
-
-// readAnswers passes on each answer until the socket is closed. A link that goes down ends nothing.
-func readAnswers(ctx context.Context, conn *packet.Conn, decode func([]byte, netip.Addr) (sighting, bool),
-	address netip.Addr, sightings chan<- sighting) error {
-	buffer := make([]byte, maxFrame)
-	for {
-		n, _, err := conn.ReadFrom(buffer)
-		if errors.Is(err, unix.ENETDOWN) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		s, ok := decode(buffer[:n], address)
-		if !ok {
-			continue
-		}
-		s.At = Now()
-		select {
-		case sightings <- s:
-		case <-ctx.Done():
-			return os.ErrClosed
 		}
 	}
 }

@@ -82,6 +82,29 @@ func TestOverlaps(t *testing.T) {
 	}
 }
 
+func TestSilences(t *testing.T) {
+	const ms = time.Millisecond
+	q := func(at time.Duration) sighting { return sighting{At: at} }
+	a := func(at time.Duration, mac string) sighting { return sighting{At: at, MAC: mac} }
+	tests := []struct {
+		name string
+		seen []sighting
+		want []Span
+	}{
+		{"nothing", nil, nil},
+		{"answered", []sighting{q(10 * ms), a(11*ms, "x"), q(20 * ms), a(21*ms, "y")}, []Span{{10 * ms, 11 * ms}, {20 * ms, 21 * ms}}},
+		{"two questions in vain", []sighting{q(10 * ms), q(20 * ms), a(21*ms, "x")}, []Span{{10 * ms, 21 * ms}}},
+		{"a stranger, and unasked", []sighting{q(10 * ms), a(11*ms, "z"), {At: 12 * ms, MAC: "x", Announced: true}, q(20 * ms), a(21*ms, "x")}, []Span{{10 * ms, 21 * ms}}},
+		{"not asked for long", []sighting{q(10 * ms), a(11*ms, "x"), q(900 * ms), a(901*ms, "x")}, []Span{{10 * ms, 11 * ms}, {900 * ms, 901 * ms}}},
+		{"to the end", []sighting{a(9*ms, "x"), q(10 * ms), q(20 * ms)}, []Span{{10 * ms, 20 * ms}}},
+	}
+	for _, test := range tests {
+		if diff := cmp.Diff(test.want, silences(test.seen, []string{"x", "y"})); diff != "" {
+			t.Errorf("%s: %s", test.name, diff)
+		}
+	}
+}
+
 func TestSummarize(t *testing.T) {
 	const ms = time.Millisecond
 	ok := func(at time.Duration) Request { return Request{At: at, Latency: ms, Server: "one"} }

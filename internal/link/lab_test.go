@@ -218,7 +218,7 @@ func run(t testing.TB, command string) {
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 5 * time.Second
+const patience = 10 * time.Second
 
 // eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {

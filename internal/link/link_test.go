@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -173,9 +175,9 @@ func TestOpenLosesNothing(t *testing.T) {
 	m.cable("to0")
 	m.addresses("to0", "10.0.0", "")
 	received := make(chan Datagram, 5000)
-	s, _ := open(t, received, bcast("to0"))
+	s, links := open(t, received, bcast("to0"))
 	conn := m.listen("udp4", "10.0.0.2:0")
-	const count = 1000
+	const count, window = 1000, 100
 	done := make(chan error)
 	go func() {
 		for i := range count {
@@ -184,6 +186,9 @@ func TestOpenLosesNothing(t *testing.T) {
 				return
 			}
 			time.Sleep(100 * time.Microsecond)
+			for links[0].Counters().Received+window < uint64(i) { // the kernel's queue is not what this is about
+				time.Sleep(time.Millisecond)
+			}
 		}
 		done <- nil
 	}()
@@ -219,8 +224,9 @@ func TestSendErrors(t *testing.T) {
 	for _, peer := range []string{"10.0.0.2", "fd00::2"} {
 		_, links := open(t, make(chan Datagram, 1), ucast("te0", peer))
 		l := links[0]
+		before := reports(t)
 		must(t, l.Send([]byte("refused")))
-		time.Sleep(200 * time.Millisecond) // the report comes back, and waits to be told
+		eventually(t, "the report comes back, and waits to be told", func() bool { return reports(t) > before })
 		conn := m.listen("udp", net.JoinHostPort(peer, fmt.Sprint(testPort)))
 		err := l.Send([]byte("hello"))
 		if !errors.Is(err, unix.ECONNREFUSED) || !strings.Contains(err.Error(), "nothing listens") {
@@ -243,6 +249,30 @@ func TestSendErrors(t *testing.T) {
 			t.Errorf("got %+v, want 1 error and 21 sent", c)
 		}
 	}
+}
+
+// reports counts what the kernel was told of ports and machines that are not there.
+func reports(t testing.TB) int {
+	t.Helper()
+	n := 0
+	for file, name := range map[string]string{"/proc/thread-self/net/snmp": "Icmp:", "/proc/thread-self/net/snmp6": "Icmp6InDestUnreachs"} {
+		text, err := os.ReadFile(file)
+		must(t, err)
+		for line := range strings.Lines(string(text)) {
+			fields := strings.Fields(line)
+			column := 1
+			if name == "Icmp:" {
+				column = 4 // InMsgs InErrors InCsumErrors InDestUnreachs
+			}
+			if len(fields) <= column || fields[0] != name {
+				continue
+			}
+			if count, err := strconv.Atoi(fields[column]); err == nil { // the first line of two has the names
+				n += count
+			}
+		}
+	}
+	return n
 }
 
 // A machine that is not there. (For IPv4 the kernel gives its own report to the

@@ -34,7 +34,8 @@ func inside(t *testing.T) bool {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
+	t.Parallel() // it waits most of the time, and disturbs nobody
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), insideVariable+"=1", noExitPause)
 	cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
 	out, err := cmd.CombinedOutput()
@@ -58,7 +59,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t}
-	keeper := exec.Command("sleep", "120")
+	keeper := exec.Command("sleep", "300")
 	keeper.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
 	w.start(keeper)
 	w.other = keeper.Process.Pid

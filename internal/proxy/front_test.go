@@ -112,7 +112,11 @@ func TestAnswers(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			f, server := testFront(t, Settings{BackEnds: test.backEnds, AnswerTime: 100 * time.Millisecond, Node: "alpha"}, nil)
+			answerTime := patience
+			if test.status == http.StatusGatewayTimeout {
+				answerTime = 100 * time.Millisecond
+			}
+			f, server := testFront(t, Settings{BackEnds: test.backEnds, AnswerTime: answerTime, DialTime: patience, Node: "alpha"}, nil)
 			seen := map[int]int{}
 			for range 6 { // every back end has its turn
 				r, _ := http.NewRequest(test.method, server.URL+"/", strings.NewReader(test.body))

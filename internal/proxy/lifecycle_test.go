@@ -217,7 +217,7 @@ func beInNamespace(runtime string) error {
 		}
 		status, err := noRoute, error(nil)
 		// The kernel makes the route of an IPv6 address a moment after the address.
-		for try := 0; status == noRoute && try < 50; try++ {
+		for try := 0; status == noRoute && try < 500; try++ {
 			if try > 0 {
 				<-time.After(20 * time.Millisecond)
 			}

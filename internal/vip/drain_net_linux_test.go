@@ -130,21 +130,30 @@ type talk struct {
 
 func (n *drainNet) dial(a netip.Addr) *talk {
 	n.t.Helper()
-	var k *talk
-	n.old.within(n.client, func() {
-		c, err := net.DialTimeout("tcp", netip.AddrPortFrom(a, drainPort).String(), 3*time.Second)
-		if err != nil {
-			n.t.Fatalf("new connection to %v: %v", a, err)
-		}
-		k = &talk{c, bufio.NewReader(c)}
-	})
-	n.t.Cleanup(func() { k.Close() })
+	k, err := n.tryDial(a)
+	if err != nil {
+		n.t.Fatal(err)
+	}
 	return k
+}
+
+func (n *drainNet) tryDial(a netip.Addr) (*talk, error) {
+	n.t.Helper()
+	var c net.Conn
+	var err error
+	n.old.within(n.client, func() {
+		c, err = net.DialTimeout("tcp", netip.AddrPortFrom(a, drainPort).String(), patience)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("new connection to %v: %w", a, err)
+	}
+	n.t.Cleanup(func() { c.Close() })
+	return &talk{c, bufio.NewReader(c)}, nil
 }
 
 // say sends a line and returns who answered it.
 func (k *talk) say(line string) (string, error) {
-	_ = k.SetDeadline(time.Now().Add(3 * time.Second))
+	_ = k.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(k, line+"\n"); err != nil {
 		return "", err
 	}
@@ -182,9 +191,9 @@ func (n *drainNet) announce(node *leaseNet, a netip.Addr) {
 	})
 }
 
-// capture notes the TCP frames that come into a port of the switch until the returned function is called, which
-// returns how often each pair "source > destination" was seen.
-func (n *drainNet) capture(port string) func() map[string]int {
+// capture notes the TCP frames that come into a port of the switch until the returned function is called. That waits until there are
+// enough, and returns how often each pair "source > destination" was seen.
+func (n *drainNet) capture(port string) func(enough func(map[string]int) bool) map[string]int {
 	n.t.Helper()
 	file := filepath.Join(n.t.TempDir(), "frames")
 	cmd := exec.Command("ip", "netns", "exec", n.sw, "tcpdump", "--immediate-mode", "-U", "-Q", "in", "-i", port, "-w", file, "tcp or ip6 proto 6")
@@ -201,20 +210,25 @@ func (n *drainNet) capture(port string) func() map[string]int {
 	end := func() {
 		if !ended {
 			ended = true
-			time.Sleep(100 * time.Millisecond) // what it has not yet read when it is told to end is lost
 			_ = cmd.Process.Signal(os.Interrupt)
 			_ = cmd.Wait()
 		}
 	}
 	n.t.Cleanup(end)
-	return func() map[string]int {
-		end()
+	pairs := func() map[string]int {
 		pairs := make(map[string]int)
-		for _, line := range strings.Split(n.old.run("tcpdump", "-tenr", file), "\n") {
+		out, _ := exec.Command("tcpdump", "-tenr", file).Output() // the last frame may be half written
+		for _, line := range strings.Split(string(out), "\n") {
 			if words := strings.Fields(line); len(words) > 3 && words[1] == ">" {
 				pairs[words[0]+" > "+strings.TrimSuffix(words[2], ",")]++
 			}
 		}
 		return pairs
+	}
+	return func(enough func(map[string]int) bool) map[string]int {
+		patient(true, func() bool { return enough(pairs()) })
+		time.Sleep(100 * time.Millisecond) // and whatever should not come
+		end()
+		return pairs()
 	}
 }

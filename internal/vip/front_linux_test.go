@@ -175,7 +175,7 @@ func TestLastFrameAfterFreeze(t *testing.T) {
 	if err := s.cmd.Process.Signal(unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(20 * time.Millisecond)
+	w.stopped(s.cmd.Process.Pid)
 	if err := f.Announce(addr("192.0.2.100")); err != nil {
 		t.Fatal(err)
 	}
@@ -193,11 +193,11 @@ func TestLastFrameAfterFreeze(t *testing.T) {
 		if last > sent {
 			t.Fatalf("a frame sent at %d counts as of %d, %v later", sent, last, time.Duration(last-sent))
 		}
-		if now > woken+(4*sampleGap).Nanoseconds() {
-			if !seen {
-				t.Error("the frame was never counted")
-			}
+		if seen && now > woken+(4*sampleGap).Nanoseconds() {
 			return
+		}
+		if now > woken+patience.Nanoseconds() {
+			t.Fatal("the frame was never counted")
 		}
 	}
 }
@@ -259,7 +259,7 @@ func hearsProbe(t *testing.T, w *world, f *Front, vip netip.Addr) {
 		select {
 		case s := <-f.Sightings():
 			return s.Kind == KindProbe && s.Address == vip && s.MAC == w.macThere("ld1")
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(200 * time.Millisecond):
 			return false
 		}
 	})
@@ -275,14 +275,20 @@ func TestCarrierIsFresh(t *testing.T) {
 	if !f.Carrier() {
 		t.Error("no carrier at first")
 	}
-	for range 4 {
+	// The first change of a second proves nothing. Of the others one at least is seen before the kernel would tell it, also on a
+	// busy machine.
+	var took []time.Duration
+	for range 5 {
 		w.there("ip link set ld1 down")
-		time.Sleep(3 * sampleGap)
-		if f.Carrier() {
-			t.Errorf("carrier still there %v after it went", 3*sampleGap)
-		}
+		gone := time.Now()
+		w.eventually("carrier is gone", func() bool { return !f.Carrier() })
+		took = append(took, time.Since(gone))
 		w.there("ip link set ld1 up")
 		w.eventually("carrier is back", f.Carrier)
+	}
+	t.Logf("seen after %v", took)
+	if least := slices.Min(took[1:]); least > 4*sampleGap {
+		t.Errorf("the carrier's end was seen after %v at best: that is the kernel's pace", least)
 	}
 	w.ip("link del ld0")
 	w.eventually("no carrier without interface", func() bool { return !f.Carrier() })

@@ -106,7 +106,7 @@ func TestLeaseFreezeChild(t *testing.T) {
 // TestLeaseFreeze stops the writer at random instants for random times.
 func TestLeaseFreeze(t *testing.T) {
 	t.Parallel()
-	rounds := 50
+	rounds := 25
 	if testing.Short() {
 		rounds = 5
 	}

@@ -29,17 +29,17 @@ func TestLeaseGates(t *testing.T) {
 	check := func(state string, want level) {
 		t.Helper()
 		for _, a := range both {
-			if got := (level{n.pings(a, false), n.pings(a, true)}); got != want {
+			if got := (level{n.pings(a, false, want.asked), n.pings(a, true, want.known)}); got != want {
 				t.Errorf("%s: %v answers {solicited, with static neighbour} = %v, want %v\n%s", state, a, got, want, n.in(n.owner, "nft", "list", "ruleset"))
 			}
 		}
 		for _, a := range both {
-			if !n.reaches(n.owner, a, a) {
+			if !n.reaches(n.owner, a, a, true) {
 				t.Errorf("%s: %v does not pass on loopback", state, a)
 			}
 		}
 		for _, a := range []string{"192.0.2.1", "2001:db8::1"} {
-			if !n.reaches(n.client, netip.Addr{}, netip.MustParseAddr(a)) {
+			if !n.reaches(n.client, netip.Addr{}, netip.MustParseAddr(a), true) {
 				t.Errorf("%s: the unmanaged address %s does not pass", state, a)
 			}
 		}
@@ -79,15 +79,15 @@ func TestLeaseOutbound(t *testing.T) {
 	n.in(box, "ip", "link", "set", "c1", "up")
 	n.in(box, "ip", "route", "add", "default", "via", "198.51.100.1")
 	n.in(n.client, "ip", "route", "add", "198.51.100.0/24", "via", "192.0.2.1")
-	if !n.reaches(n.owner, netip.Addr{}, shared4) {
+	if !n.reaches(n.owner, netip.Addr{}, shared4, true) {
 		t.Error("the gated node cannot reach the other node's shared address")
 	}
-	if !n.reaches(box, netip.Addr{}, shared4) {
+	if !n.reaches(box, netip.Addr{}, shared4, true) {
 		t.Error("a packet forwarded to the other node's shared address does not pass")
 	}
 	n.in(n.client, "ip", "addr", "del", shared4.String()+"/24", "dev", "v1")
 	n.addShared()
-	if n.reaches(n.owner, shared4, netip.MustParseAddr("192.0.2.2")) {
+	if n.reaches(n.owner, shared4, netip.MustParseAddr("192.0.2.2"), false) {
 		t.Error("a gated address can be used as source")
 	}
 }
@@ -95,40 +95,61 @@ func TestLeaseOutbound(t *testing.T) {
 // TestLeaseEnds measures when a kernel stops to answer after the last renewal. A raw prober is the judge.
 func TestLeaseEnds(t *testing.T) {
 	t.Parallel()
+	const (
+		ticket = 100 * time.Millisecond
+		life   = 400 * time.Millisecond
+		every  = 2 * time.Millisecond
+		jiffy  = 10 * time.Millisecond // the kernel's clock ticks 100 times a second at least
+		early  = life / 2              // sooner than so it need not end
+	)
 	n := needLeaseNet(t)
-	u := n.open(LeaseOptions{})
+	u := n.open(LeaseOptions{Ticket: ticket})
 	defer u.close()
 	u.manage(shared4)
 	n.addShared()
-	var late []time.Duration
+	one := []netip.Addr{shared4}
 	for range 5 {
-		p := n.probe(shared4, 2*time.Millisecond)
-		const life = 400 * time.Millisecond
-		var until int64
-		for i := range 8 {
-			until = Boottime() + int64(life)
-			u.Set(Grant{Key: "web", Addresses: []netip.Addr{shared4}, Until: until, Fresh: i == 0})
-			if r := u.result(OpGrant); !r.OK {
-				t.Fatalf("renewal %d: %+v", i, r)
-			}
-			time.Sleep(50 * time.Millisecond)
-		}
-		time.Sleep(life + 100*time.Millisecond)
-		answers := p.end()
-		if len(answers) == 0 {
+		p := n.probe(shared4, every)
+		until := u.renewed(Grant{Addresses: one}, life)
+		p.await(t, "the lease's end is probed", func(all []asked) bool {
+			return len(all) > 0 && all[len(all)-1].sent > until+int64(ticket+early)
+		})
+		time.Sleep(50 * time.Millisecond) // the last answers are read
+		all := p.end()
+		last := lastAnswered(all)
+		if last < 0 {
 			t.Fatal("no answer at all")
 		}
-		late = append(late, time.Duration(answers[len(answers)-1]-until))
-	}
-	t.Logf("last answer after Until: %v", late)
-	for _, d := range late {
-		if d > 100*time.Millisecond+50*time.Millisecond {
-			t.Errorf("answered %v after the entitlement's end", d)
+		t.Logf("the last question that was answered was sent %v after Until", time.Duration(all[last].sent-until))
+		if late := time.Duration(all[last].sent - until); late > ticket+jiffy {
+			t.Errorf("a question sent %v after the entitlement's end was answered", late)
 		}
-		if d < -200*time.Millisecond {
-			t.Errorf("fell silent %v before the entitlement's end", -d)
+		if last+1 < len(all) && all[last+1].sent < until-int64(early) {
+			t.Errorf("fell silent %v before the entitlement's end", time.Duration(until-all[last+1].sent))
 		}
 	}
+}
+
+// renewed grants and renews some times, begins anew where the machine was too busy for the life-time, and returns the last end.
+func (u *leaseUser) renewed(g Grant, life time.Duration) int64 {
+	u.t.Helper()
+	const renewals = 8
+	g.Fresh = true
+	u.granted(g, life)
+	for done, end := 0, time.Now().Add(patience); done < renewals; {
+		g.Fresh, done = false, done+1
+		r := u.grant(g, life)
+		switch {
+		case r.OK:
+			time.Sleep(50 * time.Millisecond)
+		case !r.Lapsed || time.Now().After(end):
+			u.t.Fatalf("renewal %d: %+v", done, r)
+		default:
+			g.Fresh, done = true, 0
+			u.granted(g, life)
+		}
+	}
+	return u.until
 }
 
 // TestLeaseRefusals: what a write may not do, it does not, and says which it was.
@@ -150,11 +171,15 @@ func TestLeaseRefusals(t *testing.T) {
 	if h := u.remaining(); len(h) != 0 {
 		t.Errorf("kernel holds %v, want nothing", h)
 	}
-	u.mustGrant(Grant{Addresses: both, Fresh: true, NotAfter: Boottime() + int64(time.Minute)}, 100*time.Millisecond)
+	u.mustGrant(Grant{Addresses: both, Fresh: true, NotAfter: Boottime() + int64(time.Minute)}, time.Minute)
 	if r := u.grant(Grant{Addresses: both, Fresh: true}, time.Minute); r.Err == nil {
 		t.Errorf("second fresh grant: %+v, want an error", r)
 	}
-	time.Sleep(150 * time.Millisecond)
+	u.revoke(both...)
+	u.granted(Grant{Addresses: both, Fresh: true}, 100*time.Millisecond)
+	for _, a := range both {
+		u.awaitNothing(a)
+	}
 	if r := u.grant(Grant{Addresses: both}, time.Minute); !r.Lapsed {
 		t.Errorf("renewal after the end: %+v, want lapsed", r)
 	}
@@ -183,27 +208,33 @@ func TestLeaseRefusals(t *testing.T) {
 // of then (rule K2).
 func TestLeaseTicket(t *testing.T) {
 	t.Parallel()
+	const stall = 60 * time.Millisecond
 	for _, at := range []stage{ticketPut, clockRead} {
 		n := needLeaseNet(t)
 		var stalls atomic.Int32
 		u := n.open(LeaseOptions{Ticket: 20 * time.Millisecond, pause: func(s stage) {
 			if s == at && stalls.Add(-1) >= 0 {
-				time.Sleep(60 * time.Millisecond)
+				time.Sleep(stall)
 			}
 		}})
 		u.manage(shared4)
 		one := Grant{Addresses: []netip.Addr{shared4}}
 		fresh := one
 		fresh.Fresh = true
-		stalls.Store(1)
-		u.mustGrant(fresh, 500*time.Millisecond)
-		if left := u.remaining()[shared4].Left; left > 440*time.Millisecond {
-			t.Errorf("stage %d: %v left after a stall of 60 ms, the entitlement was 500 ms", at, left)
+		for r := (Result{Err: errBusy}); !r.OK; r = u.grant(fresh, patience) { // on a busy machine any ticket may be too old
+			if !errors.Is(r.Err, errBusy) {
+				t.Fatalf("stage %d: %+v", at, r)
+			}
+			stalls.Store(1)
+		}
+		if left := u.remaining()[shared4].Left; left > patience-stall {
+			t.Errorf("stage %d: %v left after a stall of %v, the entitlement was %v", at, left, stall, patience)
 		}
 		until := u.remaining()[shared4].Left + time.Duration(Boottime())
 		stalls.Store(1)
 		n.in(n.owner, "nft", "flush ruleset")
-		u.result(OpRestore)
+		for !u.result(OpRestore).OK { // it is tried again
+		}
 		now := time.Duration(Boottime())
 		if left := u.remaining()[shared4].Left; left == 0 || now+left > until+20*time.Millisecond {
 			t.Errorf("stage %d: restored after a stall with %v left, had %v", at, left, until-now)
@@ -253,14 +284,15 @@ func TestLeaseForeignRules(t *testing.T) {
 		"delete table arp lubdub",
 		"flush set inet lubdub gated4",
 	} {
+		u.forget()
 		n.in(n.owner, "nft", wipe)
 		if r := u.result(OpRestore); !r.OK {
 			t.Errorf("%s: %+v, want the gate restored", wipe, r)
 		}
-		if n.pings(shared4, true) {
+		if n.pings(shared4, true, false) {
 			t.Errorf("after %q: the gated address passes\n%s", wipe, n.in(n.owner, "nft", "list", "ruleset"))
 		}
-		if n.pings(shared6, false) || !n.pings(shared6, true) {
+		if n.pings(shared6, false, false) || !n.pings(shared6, true, true) {
 			t.Errorf("after %q: the quiet address is not quiet", wipe)
 		}
 	}
@@ -280,7 +312,7 @@ func TestLeaseForeignRules(t *testing.T) {
 	}
 	n.in(n.owner, "nft", "flush ruleset")
 	u.manage(both[:1]...)
-	if n.pings(shared4, true) || !n.pings(shared6, true) {
+	if n.pings(shared4, true, false) || !n.pings(shared6, true, true) {
 		t.Error("after a wipe and a change of the managed addresses: not exactly the managed one is gated")
 	}
 }
@@ -302,7 +334,7 @@ func TestLeaseSavedRules(t *testing.T) {
 	if got := n.in(n.owner, "nft", "list", "ruleset"); strings.Count(got, "@carry4") != strings.Count(saved, "@carry4") {
 		t.Errorf("rules after loading a saved set:\n%s\nbefore:\n%s", got, saved)
 	}
-	if n.pings(shared4, true) || n.pings(shared6, true) {
+	if n.pings(shared4, true, false) || n.pings(shared6, true, false) {
 		t.Error("a revoked address passes after a saved rule set was loaded")
 	}
 }
@@ -314,21 +346,23 @@ func TestLeaseAdoption(t *testing.T) {
 	first := n.open(LeaseOptions{})
 	first.manage(both...)
 	n.addShared()
-	first.mustGrant(Grant{Key: "4", Addresses: both[:1], Fresh: true}, 5*time.Second)
-	first.mustGrant(Grant{Key: "6", Addresses: both[1:], Fresh: true, Quiet: true}, 300*time.Millisecond)
+	const short = 2 * time.Second
+	first.mustGrant(Grant{Key: "4", Addresses: both[:1], Fresh: true}, time.Minute)
+	first.granted(Grant{Key: "6", Addresses: both[1:], Fresh: true, Quiet: true}, short)
+	ends := Boottime() + int64(short)
 	first.close()
 	second := n.open(LeaseOptions{})
 	h := second.remaining()
-	if h[shared4].Quiet || !h[shared6].Quiet || h[shared4].Left < time.Second || h[shared4].Left > 5*time.Second || h[shared6].Left > 300*time.Millisecond {
+	if h[shared4].Quiet || !h[shared6].Quiet && Boottime() < ends-int64(short/2) || h[shared4].Left < time.Second || h[shared4].Left > time.Minute || h[shared6].Left > short {
 		t.Errorf("adopted %v", h)
 	}
 	second.manage(both...)
-	second.mustGrant(Grant{Key: "4", Addresses: both[:1]}, 5*time.Second)
-	time.Sleep(350 * time.Millisecond)
+	second.mustGrant(Grant{Key: "4", Addresses: both[:1]}, time.Minute)
+	second.awaitNothing(shared6)
 	if r := second.grant(Grant{Key: "6", Addresses: both[1:], Quiet: true}, time.Minute); !r.Lapsed {
 		t.Errorf("renewal of what ended meanwhile: %+v, want lapsed", r)
 	}
-	if !n.pings(shared4, false) || n.pings(shared6, true) {
+	if !n.pings(shared4, false, true) || n.pings(shared6, true, false) {
 		t.Error("not exactly the renewed address answers")
 	}
 	if err := second.Remove(); err != nil {
@@ -349,7 +383,7 @@ func TestLeasePacketSockets(t *testing.T) {
 	n.addShared()
 	n.in(n.client, "ip", "addr", "add", shared4.String()+"/24", "dev", "v1")
 	// Duplicate address detection as arping does it, with sender 0.0.0.0: exit 1 says that somebody answered.
-	if n.ok(n.owner, "arping", "-0", "-c", "3", "-w", "1", "-i", "v0", shared4.String()) == false {
+	if !patient(true, func() bool { return n.ok(n.owner, "arping", "-0", "-c", "3", "-w", "1", "-i", "v0", shared4.String()) }) {
 		t.Error("a probe from a gated node is not answered")
 	}
 }

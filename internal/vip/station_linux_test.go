@@ -77,7 +77,24 @@ func playProbe(t *testing.T, f *Front, role []string) {
 		t.Fatal(err)
 	}
 	r, err := f.Probe(context.Background(), q)
-	fmt.Println("holders", r.Holders, "rivals", r.Rivals, "error", err)
+	fmt.Println(r.Ended, "holders", r.Holders, "rivals", r.Rivals, "error", err)
+}
+
+// played is what a station's probing came to, and when it ended.
+type played struct {
+	ended int64
+	text  string
+}
+
+// probed reads what a station that probes has printed.
+func (s *station) probed(t *testing.T) (p played) {
+	t.Helper()
+	at, text, _ := strings.Cut(s.line(t), " ")
+	if _, err := fmt.Sscan(at, &p.ended); err != nil {
+		t.Fatal(err)
+	}
+	p.text = text
+	return p
 }
 
 func playAnnounce(t *testing.T, f *Front, role []string) {

@@ -2,6 +2,7 @@ package vip
 
 import (
 	"net/netip"
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -72,26 +73,25 @@ func TestProbeDoubtsProxies(t *testing.T) {
 		if c.believe {
 			q.Believed = []MAC{w.mac1}
 		}
+		// On a busy machine an answer may come too late; then the station is believed, which is safe. One probing of some
+		// takes no longer than is promised: the answer, a gap more, and what a machine adds at its best.
 		var r ProbeResult
-		var took time.Duration
-		for try := range 5 { // on a busy machine an answer may come too late; then the station is believed, which is safe
+		least := patience
+		for end := time.Now().Add(patience); time.Now().Before(end) && (r.Anything != c.anything || least > 5*usual.Gap); {
 			began := time.Now()
 			var err error
 			r, err = f.Probe(t.Context(), q)
-			took = time.Since(began)
-			if err != nil {
-				t.Fatalf("%s: %v", c.name, err)
+			least = min(least, time.Since(began))
+			if err != nil || !slices.Equal(r.Holders, []MAC{w.mac1}) {
+				t.Fatalf("%s: got %+v, %v; want the holder %v", c.name, r, err, w.mac1)
 			}
-			if r.Anything == c.anything && len(r.Holders) > 0 {
-				t.Logf("%s: %v, try %d", c.name, took.Round(time.Millisecond), try+1)
+			if r.Anything && !c.anything {
 				break
 			}
 		}
-		if !slices.Equal(r.Holders, []MAC{w.mac1}) || r.Anything != c.anything {
-			t.Errorf("%s: got %+v; want the holder %v, anything %v", c.name, r, w.mac1, c.anything)
-		}
-		if limit := 300 * time.Millisecond; took > limit { // 80 ms, and what a busy machine adds
-			t.Errorf("%s: it took %v", c.name, took)
+		t.Logf("%s: %v", c.name, least.Round(time.Millisecond))
+		if r.Anything != c.anything || least > 5*usual.Gap {
+			t.Errorf("%s: got %+v after %v at best; want anything %v within %v", c.name, r, least, c.anything, 5*usual.Gap)
 		}
 		for _, seen := range f.Stations() {
 			t.Errorf("%s: %v was asked for as an address that nobody has, and counts as a station now", c.name, seen.Address)
@@ -120,7 +120,9 @@ func TestProbeAndLinuxProxy(t *testing.T) {
 			w.there("ip route add 192.0.2.100/32 dev ld5") // else the way to it is back where the question came from
 		}
 		answers := w.capture([]string{"arp.src.hw_mac"}, "arp.opcode==2 && arp.src.proto_ipv4==192.0.2.100", func() {
-			w.run("arping", "-c", "1", "-w", "1", "-i", "ld0", "192.0.2.100")
+			w.eventually(setting+": an ordinary question is answered", func() bool {
+				return exec.Command("arping", "-c", "1", "-w", "1", "-i", "ld0", "192.0.2.100").Run() == nil
+			})
 		})
 		if !slices.Contains(answers, w.mac1.String()) {
 			t.Errorf("%s: an ordinary question is not answered by the proxy (%q), so this tests nothing", setting, answers)

@@ -22,7 +22,7 @@ func startWatch(t *testing.T, o Observer) (stop func()) {
 		begin := time.Now()
 		cancel()
 		done.Wait()
-		if took := time.Since(begin); took > 500*time.Millisecond {
+		if took := time.Since(begin); took > patience {
 			t.Errorf("the watch ended after %v", took)
 		}
 	}
@@ -74,10 +74,12 @@ func TestWatch(t *testing.T) {
 	}
 	expect("added", "address 192.0.2.100/24 on ld0 present true")
 	w.ip("addr del 192.0.2.100/24 dev ld0")
-	removed := time.Now()
 	expect("removed by another program", "address 192.0.2.100/24 on ld0 present false")
-	if took := time.Since(removed); took > 100*time.Millisecond {
-		t.Errorf("the removal was told after %v", took)
+	const short = 20 // each is over before a listing would find it: only the kernel's news knows of all
+	w.run("sh", "-c", fmt.Sprintf("for i in $(seq %d); do ip addr add 192.0.2.101/24 dev ld0; ip addr del 192.0.2.101/24 dev ld0; done", short))
+	for range short {
+		expect("a short visit", "address 192.0.2.101/24 on ld0 present true")
+		expect("its end", "address 192.0.2.101/24 on ld0 present false")
 	}
 	w.there("ip link set ld1 down")
 	expect("cable out", "link ld0 present true up true carrier false")
@@ -128,7 +130,7 @@ func TestWatchListsAgainAfterLoss(t *testing.T) {
 	})
 	w.ip("addr add 192.0.2.1/24 dev ld0")
 	<-first
-	const many = 12000
+	const many = 4000 // their news is more than twice what newsBuffer holds
 	var batch bytes.Buffer
 	for i := range many {
 		fmt.Fprintf(&batch, "addr add 10.%d.%d.1/32 dev ld0\n", i/200, i%200)

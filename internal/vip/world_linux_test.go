@@ -5,15 +5,18 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,7 +37,8 @@ func inside(t *testing.T) bool {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
+	t.Parallel() // it waits most of the time, and disturbs nobody
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), insideVariable+"=1", noExitPause)
 	cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
 	out, err := cmd.CombinedOutput()
@@ -60,7 +64,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t}
-	keeper := exec.Command("sleep", "120")
+	keeper := exec.Command("sleep", "300")
 	keeper.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
 	w.start(keeper)
 	w.other = keeper.Process.Pid
@@ -155,6 +159,13 @@ func (w *world) front(iface string) *Front {
 // capture records ld1 in the other namespace while act runs, and returns what tshark reads in the fields.
 func (w *world) capture(fields []string, filter string, act func()) []string {
 	w.t.Helper()
+	return w.captureUntil(nil, fields, filter, act)
+}
+
+// captureUntil goes on until a frame holds some bytes. Without bytes it sends a frame of its own when act is over: what came before
+// that one is in the file then, however busy the machine is.
+func (w *world) captureUntil(sign []byte, fields []string, filter string, act func()) []string {
+	w.t.Helper()
 	w.sequence++
 	file := filepath.Join(w.t.TempDir(), fmt.Sprintf("%d.pcap", w.sequence))
 	args := w.thereArgs("tcpdump -i ld1 -Z root --immediate-mode -U -w " + file)
@@ -168,7 +179,14 @@ func (w *world) capture(fields []string, filter string, act func()) []string {
 	for lines.Scan() && !strings.Contains(lines.Text(), "listening on") {
 	}
 	act()
-	time.Sleep(100 * time.Millisecond) // the frames have to pass the capture's buffer
+	if sign == nil {
+		sign = fmt.Appendf(nil, "end of capture %d", w.sequence)
+		w.send("ld0", append(appendEthernet(nil, broadcastMAC, w.mac("ld0"), etherTypeLocal), sign...))
+	}
+	w.eventually("the capture has all", func() bool {
+		text, err := os.ReadFile(file)
+		return err == nil && bytes.Contains(text, sign)
+	})
 	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
 		w.t.Fatal(err)
 	}
@@ -186,6 +204,50 @@ func (w *world) capture(fields []string, filter string, act func()) []string {
 	return strings.Split(strings.TrimSpace(string(out)), "\n")
 }
 
+// etherTypeLocal is for experiments (IEEE 802): no program means anything by it.
+const etherTypeLocal = 0x88b5
+
+// send sends a frame as it is.
+func (w *world) send(iface string, frame []byte) {
+	w.t.Helper()
+	ifi, err := net.InterfaceByName(iface)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c, err := packet.Listen(ifi, packet.Raw, etherTypeLocal, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.WriteTo(frame, &packet.Addr{HardwareAddr: frame[:6]}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// stopped waits until a process stands still: a signal to stop takes its time.
+func (w *world) stopped(pid int) {
+	w.t.Helper()
+	w.eventually("the process stands still", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		return err == nil && strings.HasPrefix(rest, "T")
+	})
+}
+
+// hears waits until the other machine's kernel has joined the group in which questions for an IPv6 address of ld1 come: that is
+// some time after ip(8) has ended.
+func (w *world) hears(a netip.Addr) {
+	w.t.Helper()
+	if a.Is4() {
+		return
+	}
+	last := a.As16()
+	group := netip.AddrFrom16([16]byte{0: 0xff, 1: 2, 11: 1, 12: 0xff, 13: last[13], 14: last[14], 15: last[15]})
+	w.eventually("ld1 hears questions for "+a.String(), func() bool {
+		return slices.Contains(strings.Fields(w.there("ip -6 maddr show dev ld1")), group.String())
+	})
+}
+
 // station is a process that plays another station.
 type station struct {
 	cmd   *exec.Cmd
@@ -195,7 +257,7 @@ type station struct {
 // station starts TestStation in the other namespace.
 func (w *world) station(role ...string) *station {
 	w.t.Helper()
-	args := w.thereArgs(os.Args[0] + " -test.run=^TestStation$ -test.timeout=60s")
+	args := w.thereArgs(os.Args[0] + " -test.run=^TestStation$ -test.timeout=5m")
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), roleVariable+"="+strings.Join(role, " "), noExitPause)
 	out, err := cmd.StdoutPipe()

@@ -52,7 +52,7 @@ func unusual(r cluster.Resource) []string {
 	case cluster.StartIgnore:
 		words = append(words, "when it does not start the group goes on without it")
 	}
-	if r.OnStop == cluster.StopIgnore {
+	if r.LetGo {
 		words = append(words, "when it does not stop it counts as stopped")
 	}
 	return words

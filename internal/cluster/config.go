@@ -65,7 +65,7 @@ type Resource struct {
 	Limit     int           // failures within Window that move the group; 0: none ever does
 	Window    time.Duration // in which failures count together, and after which they are forgotten
 	OnStart   StartPolicy   // when it does not start
-	OnStop    StopPolicy    // when it does not stop
+	LetGo     bool          // when it does not stop, it counts as stopped all the same
 	Usual     []Action      // whose time-outs nobody wrote: a longer one that the agent itself advises counts
 	Depth     int           // of its monitor action, for an OCF agent; 0: the quick look
 	Deeper    []Look        // deeper ones now and then, in its place; the agent's edge keeps count of them
@@ -83,15 +83,6 @@ const (
 	StartMove   StartPolicy = iota // the group is stopped, and the other node tries
 	StartStay                      // it is tried again here, after a back-off; what stands before it stays up
 	StartIgnore                    // the group goes on without it
-)
-
-// StopPolicy says what is done when a resource does not stop.
-type StopPolicy uint8
-
-// The policies for a failed stop.
-const (
-	StopBlock  StopPolicy = iota // the group is blocked here, and fenced by the other node where that can be
-	StopIgnore                   // it counts as stopped: for what does no harm when it runs twice
 )
 
 // The usual limit for failures: so many in this window move a group.

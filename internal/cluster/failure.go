@@ -62,7 +62,7 @@ func (m *Machine) startStays(g *group, r *resource) bool {
 	return g.state.serves() && r.cfg.OnStart == StartStay
 }
 func (m *Machine) startIgnored(g *group, r *resource) bool       { return g.state.serves() && r.optional() }
-func (m *Machine) stopIgnored(_ *group, r *resource) bool        { return r.cfg.OnStop == StopIgnore }
+func (m *Machine) stopIgnored(_ *group, r *resource) bool        { return r.cfg.LetGo }
 func (m *Machine) withinLimit(g *group, _ *resource) bool        { return m.now >= g.failedUntil }
 func (m *Machine) canMove(g *group, _ *resource) bool            { return g.state == Running && m.peerCan(g) }
 func (m *Machine) failedThere(g *group, _ *resource) bool        { return m.peer.is == up && m.said(g).Failed }

@@ -112,7 +112,7 @@ func configure(t *testing.T, cfg *Config, words []string) {
 		case "ignore-start":
 			cfg.Groups[0].Resources[1].OnStart = StartIgnore
 		case "ignore-stop":
-			cfg.Groups[0].Resources[1].OnStop = StopIgnore
+			cfg.Groups[0].Resources[1].LetGo = true
 		case "never":
 			cfg.Groups[0].Resources[1].Limit = 0
 		case "two-to-four":

@@ -136,7 +136,7 @@ func (c *lubdubConf) onFailure(st statement) {
 			r.OnStart = map[string]cluster.StartPolicy{wordMove: cluster.StartMove, wordStay: cluster.StartStay, wordIgnore: cluster.StartIgnore}[start]
 		}
 		if stop != "" && !(address && stop == wordIgnore) {
-			r.OnStop = map[string]cluster.StopPolicy{wordBlock: cluster.StopBlock, wordIgnore: cluster.StopIgnore}[stop]
+			r.LetGo = stop == wordIgnore
 		}
 		if stop == wordIgnore && !address {
 			careless = append(careless, r)

@@ -37,20 +37,20 @@ failback db window=20:00-24:00
 		Limit  int
 		Window time.Duration
 		Start  cluster.StartPolicy
-		Stop   cluster.StopPolicy
+		Stop   bool
 	}
 	got := map[string]rules{}
 	for _, g := range l.Config.Groups {
 		for _, r := range g.Resources {
-			got[r.Name] = rules{r.Limit, r.Window, r.OnStart, r.OnStop}
+			got[r.Name] = rules{r.Limit, r.Window, r.OnStart, r.LetGo}
 		}
 	}
 	want := map[string]rules{
-		"192.0.2.100": {5, time.Hour, cluster.StartStay, cluster.StopBlock},
-		"Filesystem":  {5, time.Hour, cluster.StartStay, cluster.StopBlock},
-		"apache":      {5, 90 * time.Second, cluster.StartStay, cluster.StopBlock},
-		"MailTo":      {5, time.Hour, cluster.StartIgnore, cluster.StopIgnore},
-		"db":          {0, 10 * time.Minute, cluster.StartMove, cluster.StopBlock},
+		"192.0.2.100": {5, time.Hour, cluster.StartStay, false},
+		"Filesystem":  {5, time.Hour, cluster.StartStay, false},
+		"apache":      {5, 90 * time.Second, cluster.StartStay, false},
+		"MailTo":      {5, time.Hour, cluster.StartIgnore, true},
+		"db":          {0, 10 * time.Minute, cluster.StartMove, false},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -69,8 +69,8 @@ func TestIgnoreLeavesTheAddress(t *testing.T) {
 	}
 	for _, r := range l.Config.Groups[0].Resources {
 		address := r.Class == "address"
-		if (r.OnStart == cluster.StartIgnore) == address || (r.OnStop == cluster.StopIgnore) == address {
-			t.Errorf("%s: start %v, stop %v", r.Name, r.OnStart, r.OnStop)
+		if (r.OnStart == cluster.StartIgnore) == address || (r.LetGo) == address {
+			t.Errorf("%s: start %v, stop %v", r.Name, r.OnStart, r.LetGo)
 		}
 	}
 }

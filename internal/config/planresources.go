@@ -165,7 +165,7 @@ func details() []aspect {
 		{"limit of failures", func(r cluster.Resource) any { return r.Limit }, true},
 		{"window of failures", func(r cluster.Resource) any { return r.Window }, true},
 		{"what a failed start does", func(r cluster.Resource) any { return r.OnStart }, false},
-		{"what a failed stop does", func(r cluster.Resource) any { return r.OnStop }, false},
+		{"what a failed stop does", func(r cluster.Resource) any { return r.LetGo }, false},
 		{"time-outs that the agent may advise", func(r cluster.Resource) any { return r.Usual }, true},
 		{"depth", func(r cluster.Resource) any { return r.Depth }, true},
 		{"deeper looks", func(r cluster.Resource) any { return r.Deeper }, true},

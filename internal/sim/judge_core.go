@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"lubdub/internal/cluster"
@@ -91,11 +92,14 @@ func (j *judge) untouched(d *daemon, o cluster.Run, g, r int) {
 	if !j.nodes[d.n.id].cared[g] || isAddress(j.w.setup.Groups[g].Resources[r]) {
 		return // addresses are served on
 	}
-	for _, group := range d.core.Status().Groups {
-		if group.Name == o.Group && group.InMaintenance {
-			j.w.fail("maintenance", "%s: %s of %s in maintenance", d.n.name, o.Action, o.Resource)
-		}
+	if maintained(d, o.Group) {
+		j.w.fail("maintenance", "%s: %s of %s in maintenance", d.n.name, o.Action, o.Resource)
 	}
+}
+
+// maintained says that a core leaves a group alone.
+func maintained(d *daemon, group string) bool {
+	return slices.ContainsFunc(d.core.Status().Groups, func(g cluster.GroupStatus) bool { return g.Name == group && g.InMaintenance })
 }
 
 // written judges a lease in the kernel: it may outlast what the core meant by
@@ -141,11 +145,11 @@ func (j *judge) starts(n *node, g, r int) {
 		w.fail("standby", "%s starts %s in standby", n.name, resources[r].Name)
 	}
 	for k := range r {
-		if j.nodes[n.id].cared[g] && isAddress(resources[r]) {
-			continue // in maintenance the address stands by itself
-		}
 		if w.setup.Ignore && !isAddress(resources[k]) && !resources[k].Warm {
 			continue // the group goes on without it
+		}
+		if isAddress(resources[r]) && maintained(n.daemon, w.setup.Groups[g].Name) {
+			continue // the address stands by itself
 		}
 		if known[k] != saidRunning && !(known[k] == unsaid && j.nodes[n.id].adopted) {
 			w.fail("I4", "%s starts %s before %s runs", n.name, resources[r].Name, resources[k].Name)

@@ -382,7 +382,7 @@ func (m *Machine) ended(g *group, r *resource, verb Action, in Outcome) {
 		r.lookAt, r.suspect = m.now, false
 	}
 	if g.handsOff() {
-		m.endedAlone(r, verb, in)
+		m.endedAlone(g, r, verb, in)
 		return
 	}
 	m.weigh(g, r, verb, in)
@@ -397,7 +397,7 @@ func (m *Machine) ended(g *group, r *resource, verb Action, in Outcome) {
 }
 
 // endedAlone takes in the end of an action that was under way when maintenance began, or of one on an address.
-func (m *Machine) endedAlone(r *resource, verb Action, in Outcome) {
+func (m *Machine) endedAlone(g *group, r *resource, verb Action, in Outcome) {
 	switch {
 	case in.Result != OK && r.cfg.isAddress():
 		r.become(stopped, m.now)
@@ -409,18 +409,25 @@ func (m *Machine) endedAlone(r *resource, verb Action, in Outcome) {
 		r.become(unknown, m.now)
 	case verb == Stop:
 		r.become(stopped, m.now)
+	case verb == Start:
+		m.runs(g, r)
 	default:
 		r.become(running, m.now)
 	}
 }
 
+// runs takes in that a resource runs. An address that joins its lease late is announced.
+func (m *Machine) runs(g *group, r *resource) {
+	r.tries = 0
+	r.become(running, m.now)
+	if r.cfg.isAddress() && g.lease.held {
+		g.announced, g.announceAt = 0, m.now
+	}
+}
+
 func (m *Machine) startEnded(g *group, r *resource, in Outcome) {
 	if in.Result == OK {
-		r.tries = 0
-		r.become(running, m.now)
-		if r.cfg.isAddress() && g.lease.held {
-			g.announced, g.announceAt = 0, m.now
-		}
+		m.runs(g, r)
 		return
 	}
 	r.note(in, m.now)

@@ -9,7 +9,7 @@ import (
 )
 
 // release is the version that this source becomes.
-const release = "0.2.0"
+const release = "0.3.0"
 
 // build says what this binary was made from.
 type build struct {

@@ -45,6 +45,7 @@ func maintenanceOn(w world) *cobra.Command {
 	}
 	o.flags(c)
 	o.dryFlag(c)
+	c.Flags().BoolVar(&o.Force, "force", false, "even if the other node cannot be told")
 	c.Flags().DurationVar(&o.For, "for", 0, "how long it lasts, such as 30m; without it until 'lubdub maintenance off'")
 	c.Flags().StringVar(&until, "until", "", "when it ends, HH:MM in local time")
 	c.MarkFlagsMutuallyExclusive("for", "until")
@@ -78,5 +79,6 @@ func maintenanceOff(w world) *cobra.Command {
 	}
 	o.flags(c)
 	o.dryFlag(c)
+	c.Flags().BoolVar(&o.Force, "force", false, "even if the other node is not heard: nothing of it runs there")
 	return c
 }

@@ -261,7 +261,12 @@ func (r *reader) group(item string) GroupBeat {
 	g := GroupBeat{Name: name, State: State(state), Epoch: r.hex(parts[1], 64),
 		Able: has("a"), Soon: has("s"), Claim: has("c"), Offer: has("o"), Intent: has("i"), Want: has("w"), Keep: has("k"), Failed: has("f")}
 	if len(parts) >= 5 {
-		g.Maintenance = Maintenance{Version: r.hex(parts[3], 63), On: has("m"), Until: Time(r.hex(parts[4], 33)) * Time(time.Second)}
+		// What is not understood of it is no reason to be deaf.
+		version, wrong := strconv.ParseUint(parts[3], 16, 32)
+		until, wrong2 := strconv.ParseUint(parts[4], 16, 32)
+		if wrong == nil && wrong2 == nil {
+			g.Maintenance = Maintenance{Version: version, On: has("m"), Until: Time(until) * Time(time.Second)}
+		}
 	}
 	return g
 }

@@ -192,7 +192,7 @@ func (m *Machine) judgeLeaving() {
 // ended says that a group will not change any more on a node that leaves, and
 // that everything of it was stopped.
 func (g *group) ended() (ended, well bool) {
-	if g.handsOff() {
+	if g.handsOff() && g.state.owns() {
 		return !slices.ContainsFunc(g.resources, func(r *resource) bool { return r.action != 0 }), false
 	}
 	if g.state != Stopped && g.state != Blocked || g.offer {
@@ -214,6 +214,9 @@ func (m *Machine) exit(clean bool) {
 	switch {
 	case !clean && slices.ContainsFunc(m.groups, func(g *group) bool { return g.handsOff() && g.state.owns() }):
 		words, level = fmt.Sprintf("lubdub ends on %s and leaves alone what is in maintenance: its address falls silent when the lease ends", m.cfg.Self), Warning
+		if !slices.ContainsFunc(m.groups, func(g *group) bool { return !g.handsOff() && g.state != Stopped }) && m.dog.open {
+			m.do(Unleash{})
+		}
 	case !clean:
 		words, level = fmt.Sprintf("lubdub ends on %s although something did not stop: %s will wait for its dead time", m.cfg.Self, m.cfg.Peer), Alarm
 	}

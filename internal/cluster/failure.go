@@ -61,11 +61,15 @@ func (m *Machine) isMute(g *group, _ *resource) bool { return g.state == Mute }
 func (m *Machine) startStays(g *group, r *resource) bool {
 	return g.state.serves() && r.cfg.OnStart == StartStay
 }
-func (m *Machine) startIgnored(g *group, r *resource) bool       { return g.state.serves() && r.optional() }
-func (m *Machine) stopIgnored(_ *group, r *resource) bool        { return r.cfg.LetGo }
-func (m *Machine) withinLimit(g *group, _ *resource) bool        { return m.now >= g.failedUntil }
-func (m *Machine) canMove(g *group, _ *resource) bool            { return g.state == Running && m.peerCan(g) }
-func (m *Machine) failedThere(g *group, _ *resource) bool        { return m.peer.is == up && m.said(g).Failed }
+func (m *Machine) startIgnored(g *group, r *resource) bool { return g.state.serves() && r.optional() }
+func (m *Machine) stopIgnored(_ *group, r *resource) bool  { return r.cfg.LetGo }
+func (m *Machine) withinLimit(g *group, _ *resource) bool  { return m.now >= g.failedUntil }
+func (m *Machine) canMove(g *group, _ *resource) bool {
+	return g.state == Running && !g.both && m.peerCan(g)
+}
+func (m *Machine) failedThere(g *group, _ *resource) bool {
+	return g.both || m.peer.is == up && m.said(g).Failed
+}
 func (r *resource) optional() bool                               { return r.cfg.OnStart == StartIgnore }
 func (m *Machine) failMoving(*group, *resource, Outcome, uint64) {} // place finds the reason to go
 

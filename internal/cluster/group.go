@@ -28,7 +28,8 @@ type group struct {
 	alone       bool // rule O4
 	adopted     Time // rule B2: the end of the lease found in the kernel; 0: none
 	maintenance Maintenance
-	driven      int // how often it came here because it failed there
+	overdue     bool // it was said that its end has to wait
+	driven      int  // how often it came here because it failed there
 	drivenAt    Time
 	hold        Time   // no claim and no intent before this
 	stay        bool   // the operator moved it here: no failback

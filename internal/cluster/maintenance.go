@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -17,32 +18,66 @@ type Maintenance struct {
 // and it is neither taken nor moved. Its address is served as the rules say.
 func (g *group) handsOff() bool { return g.maintenance.On }
 
-// heed takes in what the peer says about maintenance, and ends what is over.
+// heed takes in what the peer says about maintenance, and ends what is over. What is
+// under way here comes to its end first; only then the peer hears that we know.
 func (m *Machine) heed(g *group) {
 	for _, b := range m.peer.beat.Groups {
-		if b.Name != g.cfg.Name || b.Maintenance.Version <= g.maintenance.Version {
+		said := b.Maintenance
+		if b.Name != g.cfg.Name || said.Version <= g.maintenance.Version || said.On && m.busy(g) != "" || !said.On && m.mayRunThere(g) {
 			continue
 		}
-		said := b.Maintenance
 		if said.Until != 0 {
-			said.Until = m.now.Add(said.Until.Sub(m.peer.beat.Sent))
+			said.Until = m.peer.heardAt.Add(min(max(said.Until.Sub(m.peer.beat.Sent), 0), maxMaintenance))
 		}
 		m.maintain(g, said, fmt.Sprintf("by the operator's order on %s", m.cfg.Peer))
 	}
-	if until := g.maintenance.Until; g.maintenance.On && until != 0 {
-		m.at(until)
-		if m.now >= until {
-			over := g.maintenance
-			over.On = false
-			m.maintain(g, over, "its time is over")
-		}
+	until := g.maintenance.Until
+	if !g.maintenance.On || until == 0 {
+		return
+	}
+	m.at(until)
+	switch {
+	case m.now < until:
+	case !m.mayRunThere(g):
+		m.maintain(g, Maintenance{Version: g.maintenance.Version}, "its time is over")
+	case !g.overdue:
+		g.overdue = true
+		m.emit(Event{Kind: "maintenance", Level: Alarm, Group: g.cfg.Name, Words: fmt.Sprintf(
+			"the maintenance of %s is over, but %s: it goes on until %s is back, or, when you know that nothing of it runs there: lubdub maintenance off %s --force",
+			g.cfg.Name, m.leftThere(), m.cfg.Peer, g.cfg.Name)})
 	}
 }
+
+// busy says what keeps a group from being left alone at this moment; empty: nothing.
+func (m *Machine) busy(g *group) string {
+	switch {
+	case m.reload.order != nil:
+		return "a reload is under way; try again when it is over"
+	case g.handsOff(), g.state == Blocked:
+		return ""
+	}
+	if said := m.said(g); m.peer.is == up && (said.State == Stopping || said.State == Quiet || said.State == Starting && g.state != Stopped) {
+		return fmt.Sprintf("%s is %s on %s; try again when that is over", g.cfg.Name, said.State, m.cfg.Peer)
+	}
+	return m.unsettled(g)
+}
+
+// mayRunThere says that the end of maintenance could start a group beside what was left running on the other node.
+func (m *Machine) mayRunThere(g *group) bool {
+	return g.handsOff() && !g.state.owns() && m.peer.is != up && !m.gone()
+}
+
+func (m *Machine) leftThere() string {
+	return fmt.Sprintf("%s is not heard, and may run what was left alone there", m.cfg.Peer)
+}
+
+// told says that the other node knows of the maintenance.
+func (m *Machine) told(g *group) bool { return m.said(g).Maintenance.Version >= g.maintenance.Version }
 
 // maintain begins, changes or ends the maintenance of a group.
 func (m *Machine) maintain(g *group, to Maintenance, why string) {
 	was := g.maintenance
-	g.maintenance = to
+	g.maintenance, g.overdue = to, false
 	m.changed = true
 	switch {
 	case to.On:
@@ -60,13 +95,14 @@ func (m *Machine) lookAnew(g *group) {
 	for _, r := range g.resources {
 		r.unclean, r.lookAt = false, m.now
 		if r.action == 0 {
+			r.fresh = !r.cfg.isAddress() // somebody may have stopped it: that is no failure
 			r.become(unknown, m.now)
 		}
 	}
 }
 
 func (m *Machine) untilWords(to Maintenance) string {
-	if to.Until == 0 {
+	if to.Until <= m.now {
 		return ""
 	}
 	return fmt.Sprintf(" for %v", round(to.Until.Sub(m.now)))
@@ -74,8 +110,18 @@ func (m *Machine) untilWords(to Maintenance) string {
 
 // maintainedWords say what maintenance means for a group, and how it ends.
 func (m *Machine) maintainedWords(g *group) string {
-	return fmt.Sprintf("%s is in maintenance%s: nothing of it is started, stopped, watched or moved, and nobody takes it when its node fails; to end that: lubdub maintenance off %s",
+	words := fmt.Sprintf("%s is in maintenance%s: nothing of it is started, stopped, watched or moved, and nobody takes it when its node fails; to end that: lubdub maintenance off %s",
 		g.cfg.Name, m.untilWords(g.maintenance), g.cfg.Name)
+	switch {
+	case !m.told(g):
+		words += fmt.Sprintf("; %s does not know it yet, and may take it", m.cfg.Peer)
+	case g.overdue:
+		words += " --force"
+	}
+	if why := m.waitsFor(g); why != "" {
+		words += "; its address is silent: " + why
+	}
+	return words
 }
 
 // nextVersion is above all that is known, and can be given by this node alone.
@@ -103,20 +149,10 @@ func (m *Machine) orderMaintenance(in Command) (string, bool) {
 	on := in.Verb == MaintenanceOn
 	to := Maintenance{On: on}
 	if on && in.For != 0 {
-		if in.For < time.Second || in.For > maxMaintenance {
-			return fmt.Sprintf("refused: maintenance may last from 1s to %v; without an end it lasts until: lubdub maintenance off", maxMaintenance), false
-		}
 		to.Until = (m.now.Add(in.For) + Time(time.Second) - 1) / Time(time.Second) * Time(time.Second)
 	}
-	if on {
-		for _, g := range groups {
-			if g.handsOff() || g.state == Blocked {
-				continue
-			}
-			if why := m.unsettled(g); why != "" {
-				return "refused: " + why, false
-			}
-		}
+	if why := m.againstMaintenance(groups, in); why != "" {
+		return "refused: " + why, false
 	}
 	if in.Dry {
 		return m.maintenanceWords(groups, to, "would be"), true
@@ -128,6 +164,28 @@ func (m *Machine) orderMaintenance(in Command) (string, bool) {
 		}
 	}
 	return m.maintenanceWords(groups, to, map[bool]string{true: "is now", false: "is no longer"}[on]), true
+}
+
+// againstMaintenance says why the order cannot be carried out; empty: it can.
+func (m *Machine) againstMaintenance(groups []*group, in Command) string {
+	if in.Verb == MaintenanceOff {
+		if !in.Force && slices.ContainsFunc(groups, m.mayRunThere) {
+			return m.leftThere() + "; start lubdub there, or make sure that nothing of it runs there, and say --force"
+		}
+		return ""
+	}
+	if in.For != 0 && (in.For < time.Second || in.For > maxMaintenance) {
+		return fmt.Sprintf("maintenance may last from 1s to %v; without an end it lasts until: lubdub maintenance off", maxMaintenance)
+	}
+	for _, g := range groups {
+		if why := m.busy(g); why != "" {
+			return why
+		}
+	}
+	if m.peer.is != up && !m.gone() && !in.Force {
+		return fmt.Sprintf("%s is not heard, so it cannot be told, and it would take what seems to be dead; --force does it all the same", m.cfg.Peer)
+	}
+	return ""
 }
 
 func (m *Machine) maintenanceWords(groups []*group, to Maintenance, verb string) string {
@@ -144,7 +202,11 @@ func (m *Machine) maintenanceWords(groups []*group, to Maintenance, verb string)
 		}
 		return fmt.Sprintf("%s %s in maintenance", names, verb)
 	}
-	return fmt.Sprintf("%s %s in maintenance%s, on both nodes", names, verb, m.untilWords(to))
+	words := fmt.Sprintf("%s %s in maintenance%s", names, verb, m.untilWords(to))
+	if m.peer.is == up {
+		return words + fmt.Sprintf("; %s is told", m.cfg.Peer)
+	}
+	return words
 }
 
 // savedGroup is what must outlive the daemon of the group.

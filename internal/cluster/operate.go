@@ -48,20 +48,10 @@ func (m *Machine) restartResource(in Command) (string, bool) {
 	if words != "" {
 		return words, false
 	}
-	name := r.cfg.Name
-	switch {
-	case g.handsOff():
-		return fmt.Sprintf("refused: %s is in maintenance; first: lubdub maintenance off %s", g.cfg.Name, g.cfg.Name), false
-	case r.cfg.isAddress():
-		return fmt.Sprintf("refused: %s is an address, which nothing is gained by restarting; lubdub move %s moves it", name, g.cfg.Name), false
-	case r.cfg.Warm && !g.state.owns() && m.standsStill(r):
-	case g.state != Running && m.peer.is == up && m.said(g).State.owns():
-		return fmt.Sprintf("refused: %s runs on %s; order it there: ssh %s lubdub restart %s", g.cfg.Name, m.cfg.Peer, m.cfg.Peer, in.Resource), false
-	case g.state != Running:
-		return fmt.Sprintf("refused: %s is %s on %s: %s", g.cfg.Name, g.state, m.cfg.Self, stateWords[g.state].means), false
-	case !m.standsStill(r):
-		return fmt.Sprintf("refused: %s of %s is %s", name, g.cfg.Name, r.state), false
+	if why := m.againstRestart(g, r); why != "" {
+		return "refused: " + why, false
 	}
+	name := r.cfg.Name
 	behind := g.behind(r)
 	if in.Dry {
 		return fmt.Sprintf("%s%s would be restarted on %s", name, behind, m.cfg.Self), true
@@ -76,6 +66,26 @@ func (m *Machine) restartResource(in Command) (string, bool) {
 		m.emit(Event{Kind: "resource", Group: g.cfg.Name, Resource: name, Words: words})
 	}
 	return fmt.Sprintf("%s%s is restarted on %s", name, behind, m.cfg.Self), true
+}
+
+// againstRestart says why a resource cannot be restarted now; empty: it can.
+func (m *Machine) againstRestart(g *group, r *resource) string {
+	switch {
+	case m.reload.order != nil:
+		return "a reload is under way; try again when it is over"
+	case g.handsOff():
+		return fmt.Sprintf("%s is in maintenance; first: lubdub maintenance off %s", g.cfg.Name, g.cfg.Name)
+	case r.cfg.isAddress():
+		return fmt.Sprintf("%s is an address, which nothing is gained by restarting; lubdub move %s moves it", r.cfg.Name, g.cfg.Name)
+	case r.cfg.Warm && !g.state.owns() && m.standsStill(r) && r.action == 0:
+	case g.state != Running && m.peer.is == up && m.said(g).State.owns():
+		return fmt.Sprintf("%s runs on %s; order it there: ssh %s lubdub restart %s", g.cfg.Name, m.cfg.Peer, m.cfg.Peer, r.cfg.Name)
+	case g.state != Running:
+		return fmt.Sprintf("%s is %s on %s: %s", g.cfg.Name, g.state, m.cfg.Self, stateWords[g.state].means)
+	case !m.standsStill(r):
+		return fmt.Sprintf("%s of %s is %s", r.cfg.Name, g.cfg.Name, r.state)
+	}
+	return ""
 }
 
 // standsStill says that nothing is being done with a resource but to look at it.

@@ -146,7 +146,7 @@ func (m *Machine) unsettled(g *group) string {
 	switch {
 	case g.state == Blocked:
 		return fmt.Sprintf("%s is blocked on %s; first: lubdub cleanup %s", g.cfg.Name, m.cfg.Self, g.cfg.Name)
-	case g.state == Starting, g.state == Stopping, g.state == Quiet:
+	case g.state == Starting && !m.rests(g), g.state == Stopping, g.state == Quiet:
 		return fmt.Sprintf("%s is %s on %s; try again when that is over", g.cfg.Name, g.state, m.cfg.Self)
 	case g.offer, g.intent, g.wantUntil != 0, g.move.to != "", said.Offer, said.Want:
 		return fmt.Sprintf("%s is on its way from one node to the other; try again when it has arrived", g.cfg.Name)
@@ -285,13 +285,19 @@ func (m *Machine) shortened() bool {
 	if m.reload.order.DeadTime >= m.cfg.DeadTime {
 		return true
 	}
-	done := true
+	done, most := true, m.now.Add(yieldOf(m.reload.order.DeadTime))
 	for _, g := range m.groups {
 		l := &g.lease
-		if !m.reload.short && l.held && !l.pending {
-			m.ask(g, Entitle{Until: min(l.until, m.now.Add(yieldOf(m.reload.order.DeadTime))), Quiet: l.quiet})
+		switch {
+		case l.pending:
+			done = false
+		case l.held && l.until > most && m.now < l.rest: // the kernel refused: it is asked again, or the lease grows old
+			m.at(l.rest)
+			done = false
+		case l.held && l.until > most:
+			m.ask(g, Entitle{Until: most, Quiet: l.quiet})
+			done = false
 		}
-		done = done && !l.pending
 	}
 	m.reload.short = true
 	return done

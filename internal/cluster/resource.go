@@ -87,8 +87,9 @@ func (m *Machine) advance(g *group) {
 // leaveAlone does for a group in maintenance what concerns its addresses alone: they are served on.
 func (m *Machine) leaveAlone(g *group) {
 	m.look(g)
-	if g.state == Stopping {
-		m.revoke(g)
+	if g.state == Stopping { // a rule demands it: somebody else serves, or will
+		m.backward(g)
+		return
 	}
 	if !g.state.serves() {
 		return
@@ -381,7 +382,7 @@ func (m *Machine) ended(g *group, r *resource, verb Action, in Outcome) {
 	if r.suspect {
 		r.lookAt, r.suspect = m.now, false
 	}
-	if g.handsOff() {
+	if g.handsOff() && g.state != Stopping {
 		m.endedAlone(g, r, verb, in)
 		return
 	}
@@ -400,6 +401,13 @@ func (m *Machine) ended(g *group, r *resource, verb Action, in Outcome) {
 func (m *Machine) endedAlone(g *group, r *resource, verb Action, in Outcome) {
 	switch {
 	case in.Result != OK && r.cfg.isAddress():
+		if verb == Start && r.words == "" {
+			m.emit(Event{Kind: "resource", Level: Alarm, Group: g.cfg.Name, Resource: r.cfg.Name, Words: fmt.Sprintf(
+				"the address %s of %s cannot be put up on %s: %s", r.cfg.Name, g.cfg.Name, m.cfg.Self, in.Words), Lines: in.Lines})
+		}
+		if verb == Start {
+			r.note(in, m.now)
+		}
 		r.become(stopped, m.now)
 		r.lookAt = m.now
 		if verb != Monitor {

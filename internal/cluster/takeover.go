@@ -372,7 +372,7 @@ func (m *Machine) reason(g *group, rule string) uint64 {
 // takeOffer takes what the peer has given up for us.
 func (m *Machine) takeOffer(g *group, said GroupBeat) {
 	g.stay = said.Keep && !m.preferred(g)
-	if said.Failed && !m.preferred(g) {
+	if said.Failed && !said.Keep && !m.preferred(g) {
 		if m.now.Sub(g.drivenAt) >= drivenMemory {
 			g.driven = 0
 		}

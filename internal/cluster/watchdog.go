@@ -81,7 +81,7 @@ func (m *Machine) feed() {
 func (m *Machine) unleash() {
 	unlooked := func(r *resource) bool { return r.state == unknown }
 	for _, g := range m.groups {
-		if slices.ContainsFunc(g.resources, unlooked) {
+		if !g.handsOff() && slices.ContainsFunc(g.resources, unlooked) {
 			return
 		}
 	}
@@ -119,5 +119,5 @@ func (m *Machine) justified() Time {
 // ended: as this node knows, or because the kernel has not answered for so long.
 func (m *Machine) hasLapsed(g *group) bool {
 	late := g.lease.held && m.now >= g.lease.granted
-	return g.state != Stopped && (g.lapse || late)
+	return g.state != Stopped && (g.lapse || late) && !(g.handsOff() && m.told(g)) // then nobody takes it
 }

@@ -92,7 +92,7 @@ func (j *judge) untouched(d *daemon, o cluster.Run, g, r int) {
 	if !j.nodes[d.n.id].cared[g] || isAddress(j.w.setup.Groups[g].Resources[r]) {
 		return // addresses are served on
 	}
-	if maintained(d, o.Group) {
+	if maintained(d, o.Group) && o.Action != cluster.Stop { // what has to yield is stopped all the same
 		j.w.fail("maintenance", "%s: %s of %s in maintenance", d.n.name, o.Action, o.Resource)
 	}
 }

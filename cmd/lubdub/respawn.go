@@ -28,7 +28,7 @@ func (w world) respawn(o daemon.Options) error {
 		Program: program, RuntimeDir: o.RuntimeDir, StateDir: o.StateDir, Signals: ask.signals, Stderr: w.Stderr,
 		// The daemon's arguments are ours, but for the flag that makes us its supervisor.
 		Args:  slices.DeleteFunc(slices.Clone(w.Args), func(arg string) bool { return strings.HasPrefix(arg, "--respawn") }),
-		Final: []int{exitDone, exitMisuse, exitConfig}, Again: exitAgain,
+		Final: final(), Again: exitAgain,
 	}
 	code, err := s.Run()
 	if err != nil || code == exitDone {
@@ -36,6 +36,10 @@ func (w world) respawn(o daemon.Options) error {
 	}
 	return exit{code, nil} // the daemon has said why
 }
+
+// final are the statuses that another start does not mend. exitMisuse is none of them: a Go program that panics ends with
+// it, and the supervisor has read the same arguments before.
+func final() []int { return []int{exitDone, exitConfig} }
 
 // installed is the path from which this program was started, and not the file that it was then: whatever is installed
 // there later is what is started next, also behind a symbolic link.

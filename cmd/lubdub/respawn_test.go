@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,13 @@ func TestBeforeWords(t *testing.T) {
 		if got := beforeWords(s); got != c.want {
 			t.Errorf("%+v after %v: %q, want %q", c.before, c.lived, got, c.want)
 		}
+	}
+}
+
+// A panic ends a Go program with status 2: it is started again.
+func TestFinal(t *testing.T) {
+	if got := final(); !slices.Equal(got, []int{exitDone, exitConfig}) || slices.Contains(got, 2) {
+		t.Errorf("another start does not mend %v", got)
 	}
 }
 

@@ -50,7 +50,7 @@ func newKept(t *testing.T, script string) *keptScript {
 		t.Fatal(err)
 	}
 	k.Supervisor = Supervisor{Program: program, Args: []string{"run", "-d", "x"}, RuntimeDir: k.dir, StateDir: k.dir, Signals: k.signals,
-		Stderr: k.said, Final: []int{0, 2, 6}, Again: 7}
+		Stderr: k.said, Final: []int{0, 6}, Again: 7}
 	return k
 }
 
@@ -102,7 +102,7 @@ func TestSupervisorEnds(t *testing.T) {
 		code   int
 	}{
 		"configuration": {"exit 6", 6},
-		"misuse":        {"exit 2", 2},
+		"a panic":       {"life 1 && exit 2; exit 6", 6},
 		"left unclean":  {`echo '{"Pid":'$$',"Ended":"left"}' >life.json; exit 1`, 1},
 		"left long ago": {`life 1 || exit 6; echo '{"Pid":1,"Ended":"left"}' >life.json; exit 1`, 6},
 	} {

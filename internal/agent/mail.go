@@ -14,6 +14,7 @@ import (
 	"mime/quotedprintable"
 	"net"
 	"net/smtp"
+	"net/textproto"
 	"os"
 	"strings"
 	"time"
@@ -67,9 +68,35 @@ func (m Mail) Send(ctx context.Context, node, subject, text string) error {
 		// A server may repeat what it was sent, as it was sent.
 		sent := base64.StdEncoding.EncodeToString([]byte("\x00" + m.User + "\x00" + password))
 		secrets := []string{password, sent, base64.StdEncoding.EncodeToString([]byte(password))}
-		return fmt.Errorf("%s: %s", m.Server, shorten(redact(clean(err.Error()), secrets), maxWords))
+		words := fmt.Sprintf("%s: %s", m.Server, shorten(redact(clean(err.Error()), secrets), maxWords))
+		var refused *Refused
+		if errors.As(err, &refused) {
+			return &Refused{Partly: refused.Partly, Err: errors.New(words)}
+		}
+		return errors.New(words)
 	}
 	return nil
+}
+
+// Refused is the answer of a server that would be the same for the same letter another time.
+type Refused struct {
+	Partly bool // some of those to whom it goes got it all the same
+	Err    error
+}
+
+// Error says what the server said.
+func (r *Refused) Error() string { return r.Err.Error() }
+
+// Unwrap is what the server said.
+func (r *Refused) Unwrap() error { return r.Err }
+
+// forGood makes a refusal of an answer that says so.
+func forGood(err error) error {
+	var answer *textproto.Error
+	if errors.As(err, &answer) && answer.Code/100 == 5 {
+		return &Refused{Err: err}
+	}
+	return err
 }
 
 // talk is the conversation with the server.
@@ -83,7 +110,8 @@ func (m Mail) talk(ctx context.Context, node, password string, letter []byte) (e
 		return err
 	}
 	defer conn.Close()
-	over := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	raw := conn
+	over := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
 	defer over()
 	if m.TLS == tlsImplicit {
 		conn = tls.Client(conn, settings)
@@ -111,26 +139,52 @@ func (m Mail) talk(ctx context.Context, node, password string, letter []byte) (e
 	return m.deliver(c, letter)
 }
 
-// deliver hands the letter over.
+// deliver hands the letter over to all whom the server takes; that it does not take one keeps no other from it.
 func (m Mail) deliver(c *smtp.Client, letter []byte) error {
 	if err := c.Mail(m.From); err != nil {
-		return fmt.Errorf("from %s: %w", m.From, err)
+		return forGood(fmt.Errorf("from %s: %w", m.From, err))
 	}
+	var refused []error
 	for _, to := range m.To {
-		if err := c.Rcpt(to); err != nil {
-			return fmt.Errorf("to %s: %w", to, err)
+		err := c.Rcpt(to)
+		var answer *textproto.Error
+		if err != nil {
+			err = fmt.Errorf("to %s: %w", to, err)
+			if !errors.As(err, &answer) {
+				return err
+			}
+			refused = append(refused, err)
 		}
+	}
+	words := joined(refused)
+	if len(refused) == len(m.To) {
+		return words
 	}
 	w, err := c.Data()
 	if err != nil {
-		return err
+		return forGood(err)
 	}
 	_, err = w.Write(letter)
 	if err = errors.Join(err, w.Close()); err != nil {
-		return err
+		return forGood(err)
 	}
 	_ = c.Quit() // it has the letter, whatever it says now
+	if words != nil {
+		return &Refused{Partly: true, Err: words}
+	}
 	return nil
+}
+
+// joined is one error of several, on one line. It is for good if the last one is.
+func joined(errs []error) (all error) {
+	for i, err := range errs {
+		if i == 0 {
+			all = forGood(err)
+			continue
+		}
+		all = forGood(fmt.Errorf("%v; %w", all, err))
+	}
+	return all
 }
 
 // letter is the mail as it goes over the wire.

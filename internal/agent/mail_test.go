@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -219,6 +220,27 @@ func TestMail(t *testing.T) {
 				t.Errorf("headers %v", got.Header)
 			}
 		})
+	}
+}
+
+// Who is refused keeps nobody else from the mail, and that is said.
+func TestMailPartly(t *testing.T) {
+	office := &postOffice{refuses: "RCPT TO:<b@"}
+	m := Mail{To: []string{"b@example.org", "a@example.org"}, From: "lubdub@alpha", Server: office.open(t), TLS: "off"}
+	err := m.Send(t.Context(), "alpha", "subject", "text")
+	var refused *Refused
+	if !errors.As(err, &refused) || !refused.Partly || !strings.Contains(err.Error(), `to b@example.org: 550 "not here`) || strings.Contains(err.Error(), "a@example.org") {
+		t.Errorf("got %v", err)
+	}
+	office.mu.Lock()
+	letters := len(office.letters)
+	office.mu.Unlock()
+	if letters != 1 {
+		t.Errorf("%d letters, want 1", letters)
+	}
+	m.To = []string{"b@example.org", "b@example.com"}
+	if err := m.Send(t.Context(), "alpha", "subject", "text"); !errors.As(err, &refused) || refused.Partly || !strings.Contains(err.Error(), "to b@example.com: 550") {
+		t.Errorf("got %v", err)
 	}
 }
 

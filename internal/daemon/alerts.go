@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -51,6 +53,21 @@ type alert struct {
 	missed atomic.Int64 // events that found no place in the queue
 	node   string
 	of     string // the cluster
+	// unheard is who did not get the last mail, and why; run's alone.
+	unheard string
+}
+
+// refusedPost makes a refusal for good of an answer that the same post would get again.
+func refusedPost(err error) error {
+	var status int
+	if err == nil {
+		return nil
+	}
+	if n, _ := fmt.Sscanf(err.Error(), "it answered %d", &status); n == 1 && status/100 == 4 &&
+		status != http.StatusRequestTimeout && status != http.StatusTooManyRequests {
+		return &agent.Refused{Err: err}
+	}
+	return err
 }
 
 // alerts are all of lubdub.conf.
@@ -78,7 +95,7 @@ func newAlert(c config.Alert, cfg cluster.Config) *alert {
 	case c.Webhook != nil:
 		w := agent.Webhook(*c.Webhook)
 		a.name, a.gather, a.time = w.Name, min(gatherWebhook, c.Every), w.Timeout
-		a.send = func(ctx context.Context, t telling) error { return w.Post(ctx, t.json()) }
+		a.send = func(ctx context.Context, t telling) error { return refusedPost(w.Post(ctx, t.json())) }
 	}
 	return a
 }
@@ -136,6 +153,7 @@ func (a *alerts) finish() {
 // run gathers events, and tells them when it may.
 func (a *alert) run(ctx context.Context, closing <-chan struct{}, tell func(cluster.Noted)) {
 	t := telling{Node: a.node, Cluster: a.of}
+	stuck := t                       // what the server refused for good, while nothing newer is there
 	failures, next := 0, time.Time{} // when it may speak again
 	timer := time.NewTimer(0)
 	<-timer.C
@@ -149,21 +167,26 @@ func (a *alert) run(ctx context.Context, closing <-chan struct{}, tell func(clus
 			continue
 		case <-timer.C:
 		case <-closing:
-			a.last(ctx, t, tell)
+			a.last(ctx, t.after(stuck), tell)
 			return
 		case <-ctx.Done():
 			return
 		}
+		t, stuck = t.after(stuck), telling{Node: a.node, Cluster: a.of}
 		t.More += int(a.missed.Swap(0))
 		err := a.attempt(ctx, t, a.time)
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil {
+		if err = a.partly(err, tell); err != nil {
 			if failures++; failures == quietFailures {
 				tell(a.trouble(err))
 			}
-			timer.Reset(min(lastRetry, firstRetry<<min(failures-1, 16)))
+			wait := min(lastRetry, firstRetry<<min(failures-1, 16))
+			timer.Reset(wait)
+			if errors.As(err, new(*agent.Refused)) {
+				t, stuck, next = stuck, t, time.Now().Add(wait)
+			}
 			continue
 		}
 		if failures >= quietFailures {
@@ -171,6 +194,22 @@ func (a *alert) run(ctx context.Context, closing <-chan struct{}, tell func(clus
 		}
 		failures, next, t = 0, time.Now().Add(a.every), telling{Node: a.node, Cluster: a.of}
 	}
+}
+
+// partly says of a mail that only some got who did not get it, once; that is no failure.
+func (a *alert) partly(err error, tell func(cluster.Noted)) error {
+	var refused *agent.Refused
+	switch {
+	case err == nil:
+		a.unheard = ""
+	case errors.As(err, &refused) && refused.Partly:
+		if words := err.Error(); words != a.unheard {
+			a.unheard = words
+			tell(cluster.Noted{Level: cluster.Warning, Kind: kindAlert, Words: fmt.Sprintf("%s does not reach everybody: %s", a.name, words)})
+		}
+		return nil
+	}
+	return err
 }
 
 func (a *alert) trouble(err error) cluster.Noted {
@@ -191,7 +230,7 @@ func (a *alert) last(ctx context.Context, t telling, tell func(cluster.Noted)) {
 	if len(t.Events) == 0 {
 		return
 	}
-	if err := a.attempt(ctx, t, min(lastAlert, a.time)); err != nil {
+	if err := a.partly(a.attempt(ctx, t, min(lastAlert, a.time)), tell); err != nil {
 		n := a.trouble(err)
 		n.Words = strings.Replace(n.Words, "it is tried again", fmt.Sprintf("the last %d events are told to nobody", len(t.Events)), 1)
 		tell(n)

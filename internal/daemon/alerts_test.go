@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lubdub/internal/agent"
 	"lubdub/internal/api"
 	"lubdub/internal/cluster"
 	"lubdub/internal/config"
@@ -176,6 +177,70 @@ func TestAlertTriesAgain(t *testing.T) {
 		want := []string{"16s alert warning mail to a@example.org does not work: no route to host; it is tried again; see: lubdub alert test", "mail to a@example.org works again"}
 		if len(notes) != 2 || notes[0] != want[0] || !strings.HasSuffix(notes[1], want[1]) {
 			t.Errorf("notes %q, want %q", notes, want)
+		}
+		cancel()
+		w.alerts.running.Wait()
+	})
+}
+
+// What a server refuses for good is tried again while there is nothing newer, and then only counted: the newer ones are told.
+func TestAlertRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := newMailbag(t)
+		send := w.alert.send
+		w.alert.send = func(ctx context.Context, x telling) error {
+			if strings.Contains(x.letter(), "poison") {
+				return &agent.Refused{Err: errors.New("554 refused")}
+			}
+			return send(ctx, x)
+		}
+		w.start(ctx)
+		w.happens("poison", "a")
+		time.Sleep(time.Hour)
+		w.happens("b")
+		time.Sleep(lastRetry + gatherMail)
+		told, _, _ := w.seen()
+		if len(told) != 1 || !strings.HasSuffix(told[0], " b +2") {
+			t.Errorf("told %q", told)
+		}
+		w.happens("c")
+		time.Sleep(time.Hour)
+		if told, _, _ = w.seen(); len(told) != 2 || !strings.HasSuffix(told[1], " c") {
+			t.Errorf("told %q", told)
+		}
+		cancel()
+		w.alerts.running.Wait()
+	})
+}
+
+// Which answers to a post are for good.
+func TestAlertRefusedPost(t *testing.T) {
+	for status, want := range map[int]bool{200: false, 400: true, 404: true, 408: false, 429: false, 500: false} {
+		s := httptest.NewServer(http.HandlerFunc(func(to http.ResponseWriter, _ *http.Request) { to.WriteHeader(status) }))
+		a := newAlert(config.Alert{Webhook: &config.Webhook{Name: "webhook", URL: s.URL, Timeout: 20 * time.Second}}, cluster.Config{})
+		err := a.send(t.Context(), telling{Events: []api.Event{{Words: "a"}}})
+		if got := errors.As(err, new(*agent.Refused)); got != want || (err == nil) != (status == 200) {
+			t.Errorf("status %d: %v, for good: %v", status, err, got)
+		}
+		s.Close()
+	}
+}
+
+// That a mail does not reach everybody is said once, and it is not sent again.
+func TestAlertPartly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := newMailbag(t)
+		w.breaks(&agent.Refused{Partly: true, Err: errors.New("to b@example.org: 550 unknown")})
+		w.start(ctx)
+		for range 3 {
+			w.happens("a")
+			time.Sleep(time.Hour)
+		}
+		_, notes, tries := w.seen()
+		if want := "10s alert warning mail to a@example.org does not reach everybody: to b@example.org: 550 unknown"; tries != 3 || len(notes) != 1 || notes[0] != want {
+			t.Errorf("%d tries, notes %q", tries, notes)
 		}
 		cancel()
 		w.alerts.running.Wait()

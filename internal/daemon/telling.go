@@ -30,6 +30,17 @@ func (t *telling) add(e api.Event) {
 	t.Events = append(t.Events, e)
 }
 
+// after is what there is to say after a telling that was refused for good: that one again while there is nothing newer,
+// and then only how much it was. The same letter would be refused for ever.
+func (t telling) after(refused telling) telling {
+	if len(t.Events) == 0 {
+		refused.More += t.More
+		return refused
+	}
+	t.More += len(refused.Events) + refused.More
+	return t
+}
+
 // worst is the first event of the highest level.
 func (t telling) worst() api.Event {
 	var worst api.Event

@@ -184,12 +184,13 @@ func (f former) before(at cluster.Time) api.Before {
 type pulse struct {
 	path  string
 	every time.Duration
+	last  *atomic.Int64 // when the loop last stepped: a life that decides nothing is none
 	until map[string]*atomic.Int64
 	now   chan struct{} // the kernel was told to begin or to end: that is written at once
 }
 
-func newPulse(runtimeDir string, cfg cluster.Config) *pulse {
-	p := &pulse{path: filepath.Join(runtimeDir, pulseFile), every: cfg.Keepalive, until: map[string]*atomic.Int64{}, now: make(chan struct{}, 1)}
+func newPulse(runtimeDir string, cfg cluster.Config, last *atomic.Int64) *pulse {
+	p := &pulse{path: filepath.Join(runtimeDir, pulseFile), every: cfg.Keepalive, last: last, until: map[string]*atomic.Int64{}, now: make(chan struct{}, 1)}
 	for _, g := range cfg.Groups {
 		p.until[g.Name] = &atomic.Int64{}
 	}
@@ -215,23 +216,26 @@ func (p *pulse) run(ctx context.Context) {
 	defer f.Close()
 	tick := time.NewTicker(p.every)
 	defer tick.Stop()
-	for {
+	for over := false; ; {
 		text, err := json.Marshal(p.beat())
 		if err != nil {
 			return
 		}
 		_, _ = f.WriteAt(append(text, '\n'), 0)
+		if over {
+			return
+		}
 		select {
 		case <-tick.C:
 		case <-p.now:
 		case <-ctx.Done():
-			return
+			over = true
 		}
 	}
 }
 
 func (p *pulse) beat() beat {
-	b := beat{At: now(), Until: map[string]cluster.Time{}}
+	b := beat{At: cluster.Time(p.last.Load()), Until: map[string]cluster.Time{}}
 	for name, u := range p.until {
 		if until := u.Load(); until != 0 {
 			b.Until[name] = cluster.Time(until)

@@ -146,10 +146,10 @@ func open(ctx context.Context, o Options) (d *daemon, saved cluster.Saved, err e
 	d.record = openRecord(o.StateDir, saved.Incarnation, now)
 	var lifeErr error
 	d.former, lifeErr = succeed(d.store, o.RuntimeDir, o.Build, d.record.snapshot.Load().events)
-	d.pulse = newPulse(o.RuntimeDir, d.cfg)
 	// The loop is made first: every edge tells it what it sees, and it listens
 	// when the machine stands.
 	d.loop = newLoop(nil, now, d.perform, d.before)
+	d.pulse = newPulse(o.RuntimeDir, d.cfg, &d.loop.last)
 	d.pings = newPings(o.Loaded.Pings, d.loop)
 	d.addresses = newAddresses(ctx, d.cfg.DeadTime, func(in cluster.Input) { d.loop.tell(ctx, in) })
 	if err := d.openKernel(ctx, &saved); err != nil {

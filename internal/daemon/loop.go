@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"lubdub/internal/cluster"
@@ -22,6 +23,7 @@ type loop struct {
 	// before sees each input ahead of the machine.
 	before func(cluster.Input)
 	step   uint64          // counts the steps
+	last   atomic.Int64    // when the last one was; 0: there was none yet
 	again  *cluster.Reload // why it ended, when a reload ended it
 }
 
@@ -53,7 +55,9 @@ func (l *loop) run(ctx context.Context) (clean, left bool) {
 			l.before(in)
 		}
 		l.step++
-		for _, o := range l.machine.Step(l.now(), in) {
+		at := l.now()
+		l.last.Store(int64(at))
+		for _, o := range l.machine.Step(at, in) {
 			if exit, ok := o.(cluster.Exit); ok {
 				l.again = exit.Again
 				return exit.Clean, true

@@ -59,6 +59,7 @@ func (g *gate) pass(ctx context.Context, resource string) (out cluster.Outcome, 
 		return out, false
 	}
 	for _, k := range g.hooks {
+		g.tell(cluster.Noted{Level: cluster.Info, Kind: kindHook, Group: g.group, Words: fmt.Sprintf("%s waits for %s, at most %v", g.group, k.Name, k.Timeout)})
 		out := k.Run(ctx, g.vars)
 		if out.Result == cluster.OK {
 			g.tell(noted(out, g.group, cluster.Info))
@@ -67,6 +68,10 @@ func (g *gate) pass(ctx context.Context, resource string) (out cluster.Outcome, 
 		if g.start {
 			// Whatever kept the hook from ending well may be over when the start is tried again.
 			return cluster.Outcome{Result: cluster.Failed, Words: fmt.Sprintf("%s start: not tried, for %s", resource, out.Words), Lines: out.Lines, Took: out.Took}, true
+		}
+		if ctx.Err() != nil {
+			// It has not failed: nobody waits any more. Whoever stops the group later waits for it again.
+			return cluster.Outcome{Result: cluster.Failed, Words: resource + " stop: cancelled", Took: out.Took}, true
 		}
 		n := noted(out, g.group, cluster.Alarm)
 		n.Words += "; the stop goes on"

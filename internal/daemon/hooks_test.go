@@ -271,11 +271,38 @@ func TestGateOfAStop(t *testing.T) {
 	if got, want := h.file("log"), "fails\nworks\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	if n := h.note(); n.Level != cluster.Info || n.Group != "web" || n.Words != "web waits for hook fails, at most 1h0m0s" {
+		t.Errorf("got %+v", n)
+	}
 	if n := h.note(); n.Level != cluster.Alarm || n.Group != "web" || n.Words != "hook fails: exit code 1: still busy; the stop goes on" {
 		t.Errorf("got %+v", n)
 	}
-	if n := h.note(); n.Level != cluster.Info {
-		t.Errorf("got %+v", n)
+	for range 2 {
+		if n := h.note(); n.Level != cluster.Info {
+			t.Errorf("got %+v", n)
+		}
+	}
+}
+
+// A stop that is cancelled while it waits for its hooks has not passed them, and nothing failed.
+func TestGateCancelled(t *testing.T) {
+	h := newHooked(t)
+	h.add(beforeStop, "", true, h.script("hangs", "echo >here here; sleep 600"))
+	h.happened(occasion{when: beforeStop, group: "web"})
+	g := h.gates[gateAt{"web", cluster.Stop}]
+	ctx, cancel := context.WithCancel(t.Context())
+	passed := make(chan struct{})
+	go func() {
+		defer close(passed)
+		if out, refused := g.pass(ctx, "ip"); !refused || out.Result != cluster.Failed || out.Words != "ip stop: cancelled" {
+			t.Errorf("refused %v, got %+v", refused, out)
+		}
+	}()
+	h.come("here")
+	cancel()
+	<-passed
+	if n := h.note(); n.Level != cluster.Info || len(h.notes) > 0 || g.passed.Load() {
+		t.Errorf("passed %v, got %+v and %d more", g.passed.Load(), n, len(h.notes))
 	}
 }
 

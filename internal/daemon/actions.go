@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"lubdub/internal/agent"
 	"lubdub/internal/cluster"
@@ -21,10 +23,12 @@ type actions struct {
 	leashes   map[uint64]context.CancelFunc
 	running   sync.WaitGroup
 	gates     gates // what a start or stop waits for
+	changes   map[uint64]bool
+	changing  atomic.Int64 // how many changes there are, for those outside the loop: starts and stops
 }
 
 func newActions(cfg cluster.Config, r runner) *actions {
-	a := &actions{runner: r, resources: map[string]cluster.Resource{}, leashes: map[uint64]context.CancelFunc{}}
+	a := &actions{runner: r, resources: map[string]cluster.Resource{}, leashes: map[uint64]context.CancelFunc{}, changes: map[uint64]bool{}}
 	for _, g := range cfg.Groups {
 		for _, r := range g.Resources {
 			a.resources[g.Name+"/"+r.Name] = r
@@ -37,6 +41,10 @@ func newActions(cfg cluster.Config, r runner) *actions {
 func (a *actions) start(ctx context.Context, l *loop, run cluster.Run, leaseEnd cluster.Time) {
 	leash, end := context.WithCancel(ctx)
 	a.leashes[run.ID] = end
+	if run.Action != cluster.Monitor {
+		a.changes[run.ID] = true
+		a.changing.Store(int64(len(a.changes)))
+	}
 	q := agent.Request{Resource: a.resources[run.Group+"/"+run.Resource], Group: run.Group, Action: run.Action,
 		Timeout: run.Timeout, Epoch: run.Epoch, Deadline: leaseEnd}
 	first := a.gates.of(run, q.Resource)
@@ -59,4 +67,25 @@ func (a *actions) cancel(id uint64) {
 }
 
 // ended forgets the leash of an action.
-func (a *actions) ended(id uint64) { delete(a.leashes, id) }
+func (a *actions) ended(id uint64) {
+	delete(a.leashes, id)
+	delete(a.changes, id)
+	a.changing.Store(int64(len(a.changes)))
+}
+
+// settled waits until nothing is being started or stopped; false: ctx ended first.
+func (a *actions) settled(ctx context.Context) bool {
+	tick := time.NewTicker(settleLook)
+	defer tick.Stop()
+	for a.changing.Load() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// settleLook is how often it is looked whether anything is being started or stopped.
+const settleLook = 50 * time.Millisecond

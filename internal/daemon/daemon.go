@@ -411,7 +411,8 @@ func (d *daemon) placed(ctx context.Context) {
 			if files == nil {
 				continue
 			}
-			if placed := config.Placed(d.running(), files); countUnplaced(placed.Config) < missing {
+			// An end in the midst of a start would cancel it.
+			if placed := config.Placed(d.running(), files); countUnplaced(placed.Config) < missing && d.actions.settled(ctx) {
 				d.end(&Again{Loaded: placed})
 			}
 		case <-ctx.Done():

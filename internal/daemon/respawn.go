@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -67,6 +68,7 @@ type life struct {
 	began   time.Time
 	ended   chan int // its exit status, or 128 and the signal; unseen if it is not our child
 	ours    bool
+	file    os.FileInfo // what the life before it had left as lifeFile; nil: nothing
 }
 
 // unseen is the exit status of a process that was not ours.
@@ -122,6 +124,7 @@ func (s *Supervisor) begin() (*life, error) {
 		s.say(cluster.Warning, fmt.Sprintf("lubdub runs here already, as process %d: it is watched, and started again when it dies", l.process.Pid))
 		return l, nil
 	}
+	former, _ := os.Stat(filepath.Join(s.StateDir, lifeFile)) // nil if there is none
 	// A session of its own: what happens to the supervisor's terminal does not happen to the daemon.
 	p, err := os.StartProcess(s.Program, append([]string{s.Program}, s.Args...), &os.ProcAttr{
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Sys: &syscall.SysProcAttr{Setsid: true},
@@ -129,7 +132,7 @@ func (s *Supervisor) begin() (*life, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &life{process: p, began: time.Now(), ended: make(chan int, 1), ours: true}
+	l := &life{process: p, began: time.Now(), ended: make(chan int, 1), ours: true, file: former}
 	first := os.Getpid() == 1 // of a container: what its children leave is ours to wait for
 	go func() { l.ended <- reap(p.Pid, first) }()
 	return l, nil
@@ -230,8 +233,14 @@ func (s *Supervisor) final(l *life, code int) bool {
 	}
 	// It left the cluster, although something may not have stopped. Of one that was not our child only this is known.
 	var was lived
-	text, err := os.ReadFile(filepath.Join(s.StateDir, lifeFile))
-	return err == nil && json.Unmarshal(text, &was) == nil && was.Pid == l.process.Pid && was.Ended == endedLeft
+	path := filepath.Join(s.StateDir, lifeFile)
+	info, err := os.Stat(path)
+	if err != nil || l.file != nil && os.SameFile(l.file, info) && l.file.ModTime().Equal(info.ModTime()) {
+		return false // it had no time to write one: what is there is that of a life before it, maybe with the same number
+	}
+	text, err := os.ReadFile(path)
+	boot, _ := os.ReadFile(bootIDFile)
+	return err == nil && json.Unmarshal(text, &was) == nil && was.Pid == l.process.Pid && was.Boot == strings.TrimSpace(string(boot)) && was.Ended == endedLeft
 }
 
 // farewell is the exit status of the supervisor.

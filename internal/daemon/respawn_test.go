@@ -97,14 +97,18 @@ func TestSupervisor(t *testing.T) {
 
 // What another start does not mend ends it, with the daemon's status; so does a leave that was not clean.
 func TestSupervisorEnds(t *testing.T) {
+	left := func(pid string) string {
+		return `echo '{"Boot":"'$(cat ` + bootIDFile + `)'","Pid":'` + pid + `',"Ended":"left"}' >life.json; `
+	}
 	for name, c := range map[string]struct {
 		script string
 		code   int
 	}{
-		"configuration": {"exit 6", 6},
-		"a panic":       {"life 1 && exit 2; exit 6", 6},
-		"left unclean":  {`echo '{"Pid":'$$',"Ended":"left"}' >life.json; exit 1`, 1},
-		"left long ago": {`life 1 || exit 6; echo '{"Pid":1,"Ended":"left"}' >life.json; exit 1`, 6},
+		"configuration":        {"exit 6", 6},
+		"a panic":              {"life 1 && exit 2; exit 6", 6},
+		"left unclean":         {left("$$") + "exit 1", 1},
+		"left long ago":        {"life 1 || exit 6; " + left("1") + "exit 1", 6},
+		"left in another boot": {`life 1 || exit 6; echo '{"Boot":"x","Pid":'$$',"Ended":"left"}' >life.json; exit 1`, 6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newKept(t, c.script)
@@ -113,6 +117,32 @@ func TestSupervisorEnds(t *testing.T) {
 				t.Errorf("status %d, %v, want %d; said:\n%s", k.code, k.err, c.code, k.said)
 			}
 		})
+	}
+}
+
+// What an earlier life left says nothing of one that had no time to write, even if both had the same number: in a
+// container that is usual.
+func TestSupervisorSameNumber(t *testing.T) {
+	k := newKept(t, "")
+	boot, err := os.ReadFile(bootIDFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(k.dir, lifeFile)
+	text := fmt.Sprintf(`{"Boot":%q,"Pid":%d,"Ended":"left"}`, strings.TrimSpace(string(boot)), os.Getpid())
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	former, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self := &os.Process{Pid: os.Getpid()}
+	if k.final(&life{process: self, file: former}, 1) {
+		t.Error("it left, says the file of another one")
+	}
+	if !k.final(&life{process: self}, 1) {
+		t.Error("it did not leave, although it wrote so")
 	}
 }
 

@@ -442,6 +442,15 @@ func TestStartIsVerified(t *testing.T) {
 	w.expect(t, request("slow", cluster.Start), cluster.OK, "slow is started")
 	q.Resource.Interval = 0 // nobody wants it asked
 	w.expect(t, q, cluster.OK, "liar is started")
+	// A look that hangs does not keep the start from being over: that is for its monitor action to tell.
+	w.heartbeat(t, "hangs", `case $1 in start) touch `+w.dir+`/hung;; status) [ -e `+w.dir+`/hung ] || { echo stopped; exit 3; }; sleep 600;; esac`)
+	q = request("hangs", cluster.Start)
+	q.Timeout, q.Resource.Timeouts.Monitor = time.Hour, 500*time.Millisecond
+	began := time.Now()
+	w.expect(t, q, cluster.OK, "hangs is started")
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("a look that hangs held up the start for %v", took)
+	}
 }
 
 // BenchmarkMark is what an action that goes well costs more, and BenchmarkExplained what one that fails does.

@@ -206,8 +206,12 @@ func (e *evidence) quoted(own []string) []string {
 	return lines
 }
 
-// secretWord finds what must not be shown in a line of a log: the value behind such a name, and a password in a URL.
-var secretWord = regexp.MustCompile(`(?i)((?:pass(?:word|wd|phrase)?|secret|token|api_?key)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&]+)|(://[^/\s:@]+:)[^@\s/]+@`)
+// secretWord finds what must not be shown in a line of a log: the value behind such a name, option or header, and a password
+// in a URL.
+var secretWord = regexp.MustCompile(`(?i)((?:pass(?:word|wd|phrase)?|secret|token|api_?key)["']?\s*[=:]\s*|` +
+	`--[a-z0-9_-]*(?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key)\s+|` +
+	`authorization["']?\s*[=:]\s*["']?(?:bearer|basic|token)\s+)` +
+	`("[^"]*"|'[^']*'|[^\s,;&]+)|(://[^/\s:@]+:)[^@\s/]+@`)
 
 // discreet takes secrets out of a line.
 func discreet(res cluster.Resource, line string) string {
@@ -217,6 +221,11 @@ func discreet(res cluster.Resource, line string) string {
 			line = strings.ReplaceAll(line, value, "***")
 		}
 	}
+	return masked(line)
+}
+
+// masked takes out of a line what looks like a secret.
+func masked(line string) string {
 	return secretWord.ReplaceAllStringFunc(line, func(found string) string {
 		m := secretWord.FindStringSubmatch(found)
 		if m[3] != "" {

@@ -82,6 +82,9 @@ func (h Hook) run(ctx context.Context, vars []string) cluster.Outcome {
 		return cluster.Outcome{Result: result, Words: fmt.Sprintf("%s cannot be executed: %v", h.Name, err)}
 	}
 	lines := linesOf(e.all)
+	for i, line := range lines {
+		lines[i] = masked(line) // they go to the log, into events and into alerts
+	}
 	out := cluster.Outcome{Result: cluster.Failed, Lines: lastLines(lines)}
 	switch {
 	case errors.Is(e.leash, context.DeadlineExceeded):

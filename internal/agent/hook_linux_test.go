@@ -46,6 +46,28 @@ func TestHook(t *testing.T) {
 	}
 }
 
+// What looks like a secret is not told, however a hook comes to print it.
+func TestHookIsDiscreet(t *testing.T) {
+	w := newWorld(t)
+	h := hookOf(w.write(t, "babbles", `#!/bin/sh
+echo "curl -H 'Authorization: Bearer geheim1' --oauth2-token geheim2 https://u:geheim3@x/"
+echo "authorization: Basic geheim4, --password 'geheim 5' --user web"
+echo "password=geheim6 refused for web; authorization: denied"
+exit 1
+`))
+	out := h.Run(t.Context(), nil)
+	all := strings.Join(append(out.Lines, out.Words), "\n")
+	if strings.Contains(all, "geheim") {
+		t.Errorf("a secret shows:\n%s", all)
+	}
+	for _, kept := range []string{"Authorization: Bearer ***", "--oauth2-token *** https://u:***@x/", "Basic ***, --password *** --user web",
+		"password=*** refused for web; authorization: denied"} {
+		if !strings.Contains(all, kept) {
+			t.Errorf("no %q in:\n%s", kept, all)
+		}
+	}
+}
+
 // A hook that hangs is ended with all that it started, when its time is over or nobody waits for it any more.
 func TestHookEnds(t *testing.T) {
 	w := newWorld(t)

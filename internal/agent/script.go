@@ -88,7 +88,7 @@ func (r *Runner) once(ctx context.Context, q Request, p plan, interval time.Dura
 	if p.class != classExec {
 		argv = append(argv, verb(p.class, q.Action))
 	}
-	n := r.note(ctx, q)
+	n := r.note(ctx, q, p)
 	defer n.over()
 	c := command{
 		argv:  argv,

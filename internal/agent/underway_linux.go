@@ -28,8 +28,10 @@ type underway struct {
 	Action cluster.Action
 	Token  string       // what tokenVariable says there
 	Until  cluster.Time // when the action is given up
-	Pid    int          // 0: it was about to be started
-	Began  uint64       // as in process: a number may be given again, to another process
+	// Program is the agent's, which its arguments hold. Empty: its service may have the same ones, as that of a plain command.
+	Program string
+	Pid     int    // 0: it was about to be started
+	Began   uint64 // as in process: a number may be given again, to another process
 }
 
 // note is the file of an underway; nil writes nothing.
@@ -48,13 +50,16 @@ func (r *Runner) notePath(q Request) string {
 
 // note writes down that an agent is about to be started. Where that cannot be done the action goes on all the same: a
 // full disk is no reason to leave a service down.
-func (r *Runner) note(ctx context.Context, q Request) *note {
+func (r *Runner) note(ctx context.Context, q Request, p plan) *note {
 	path := r.notePath(q)
 	if path == "" {
 		return nil
 	}
 	now := vip.Boottime()
 	n := &note{path: path, is: underway{Action: q.Action, Token: fmt.Sprintf("%s@%d", filepath.Base(path), now)}}
+	if p.class != classExec {
+		n.is.Program = p.path
+	}
 	if end, ok := ctx.Deadline(); ok {
 		n.is.Until = cluster.Time(now).Add(time.Until(end))
 	}
@@ -163,13 +168,16 @@ func (r *Runner) patience(q Request, was underway) time.Duration {
 }
 
 // leader is the agent's own process, if it still runs. A daemon that was killed before it knew the number left the
-// first of those that carry the token.
+// first of those that carry the token and run the agent's program: its service carries the token, too, and is not to be
+// taken for it. Where nothing tells them apart there is none.
 func (u underway) leader(all []process) (process, bool) {
 	if u.Pid != 0 {
 		p, ok := processOf(u.Pid)
 		return p, ok && p.began == u.Began
 	}
-	all = slices.DeleteFunc(slices.Clone(all), func(p process) bool { return p.session != p.pid })
+	all = slices.DeleteFunc(slices.Clone(all), func(p process) bool {
+		return p.session != p.pid || u.Program == "" || !strings.Contains("\x00"+p.args, "\x00"+u.Program+"\x00")
+	})
 	if len(all) == 0 {
 		return process{}, false
 	}
@@ -180,6 +188,7 @@ func (u underway) leader(all []process) (process, bool) {
 type process struct {
 	pid, session int
 	began        uint64 // in ticks of the kernel since boot
+	args         string // each with a zero byte behind it; only marked reads them
 }
 
 // The fields of /proc/PID/stat behind the name, as proc(5) numbers them, less 3.
@@ -216,6 +225,8 @@ func marked(token string) []process {
 		}
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
 		if p, ok := processOf(pid); ok {
+			args, _ := os.ReadFile(filepath.Join(filepath.Dir(f), "cmdline")) // it has just ended: no arguments
+			p.args = string(args)
 			all = append(all, p)
 		}
 	}

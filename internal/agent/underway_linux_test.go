@@ -224,6 +224,36 @@ func TestUnderwayWithoutNumber(t *testing.T) {
 	said.says(t, "it was waited for")
 }
 
+// Nor is the service taken for the agent when the agent has ended meanwhile, though it leads a session and carries the token.
+func TestUnderwayServiceWithoutNumber(t *testing.T) {
+	w := newWorld(t)
+	w.ocf(t, "db", "exit 0")
+	w.ActionDir = filepath.Join(w.dir, "actions")
+	said := &told{}
+	w.Tell = said.add
+	agent := filepath.Join(w.OCFRoot, "resource.d/heartbeat/db")
+	for _, program := range []string{agent, "", "/bin/sleep 600"} {
+		service := exec.Command("/bin/sh", "-c", "sleep 600; exit", "service", agent+".conf", "of "+agent)
+		service.Env = []string{tokenVariable + "=tok@1"}
+		service.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+		if err := service.Start(); err != nil {
+			t.Fatal(err)
+		}
+		was, err := json.Marshal(underway{Action: cluster.Start, Token: "tok@1", Program: program})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.write(t, "actions/web%2Fdb", string(was))
+		w.expect(t, request("db", cluster.Monitor), cluster.OK, "db runs")
+		if _, lives := processOf(service.Process.Pid); !lives || len(said.words) > 0 {
+			t.Errorf("%q: the service lives: %v; told %q", program, lives, said.words)
+		}
+		_ = unix.Kill(-service.Process.Pid, unix.SIGKILL) // it lives, see above
+		_ = service.Wait()                                // it was killed
+		w.nothingNoted(t)
+	}
+}
+
 // The number of an agent that is gone may belong to somebody else by now, and a note may be torn.
 func TestUnderwayIsAnother(t *testing.T) {
 	w := newWorld(t)

@@ -214,23 +214,62 @@ func processOf(pid int) (process, bool) {
 	return p, err == nil
 }
 
+// scanTime is how long the environment of one process is waited for: to read it may take until a dead file server answers,
+// which that process waits for.
+const scanTime = 2 * time.Second
+
 // marked are the processes whose environment holds the token: the agent, and what it started.
 func marked(token string) []process {
-	var all []process
 	files, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is right
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil || !bytes.Contains(text, []byte(tokenVariable+"="+token+"\x00")) {
-			continue
+	return markedIn(files, token, scanTime)
+}
+
+// markedIn looks through environments until one cannot be read within limit. Then it has those that were found before; the
+// look that hangs is left behind.
+func markedIn(files []string, token string, limit time.Duration) []process {
+	read, stop := make(chan *process), make(chan struct{})
+	defer close(stop)
+	go func() {
+		defer close(read)
+		for _, f := range files {
+			select {
+			case read <- markedBy(f, token):
+			case <-stop:
+				return
+			}
 		}
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
-		if p, ok := processOf(pid); ok {
-			args, _ := os.ReadFile(filepath.Join(filepath.Dir(f), "cmdline")) // it has just ended: no arguments
-			p.args = string(args)
-			all = append(all, p)
+	}()
+	var all []process
+	for {
+		select {
+		case p, more := <-read:
+			if !more {
+				return all
+			}
+			if p != nil {
+				all = append(all, *p)
+			}
+		case <-time.After(limit):
+			return all
 		}
 	}
-	return all
+}
+
+// markedBy is the process of an environment that holds the token; nil if it does not.
+func markedBy(file, token string) *process {
+	text, err := os.ReadFile(file)
+	if err != nil || !bytes.Contains(text, []byte(tokenVariable+"="+token+"\x00")) {
+		return nil
+	}
+	dir := filepath.Dir(file)
+	pid, _ := strconv.Atoi(filepath.Base(dir))
+	p, ok := processOf(pid)
+	if !ok {
+		return nil
+	}
+	args, _ := os.ReadFile(filepath.Join(dir, "cmdline")) // it has just ended: no arguments
+	p.args = string(args)
+	return &p
 }
 
 // awaited waits for the end of a process that is not our child; when its time is over it ends its process group. It

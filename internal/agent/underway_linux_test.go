@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -252,6 +253,34 @@ func TestUnderwayServiceWithoutNumber(t *testing.T) {
 		_ = service.Wait()                                // it was killed
 		w.nothingNoted(t)
 	}
+}
+
+// A process whose environment cannot be read now, as one that waits for a dead file server, does not hold up the others.
+func TestMarkedHangs(t *testing.T) {
+	dir := t.TempDir()
+	stuck := filepath.Join(dir, "stuck")
+	if err := unix.Mkfifo(stuck, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	service := exec.Command("/bin/sleep", "600")
+	service.Env = []string{tokenVariable + "=tok@1"}
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = service.Process.Kill()
+		_ = service.Wait() // it was killed
+	}()
+	files := []string{"/nowhere", fmt.Sprintf("/proc/%d/environ", service.Process.Pid), stuck, "/nowhere"}
+	found := markedIn(files, "tok@1", 5*time.Second)
+	if len(found) != 1 || found[0].pid != service.Process.Pid || found[0].args != "/bin/sleep\x00600\x00" {
+		t.Errorf("found %+v", found)
+	}
+	w, err := os.OpenFile(stuck, os.O_WRONLY|unix.O_NONBLOCK, 0) // sets the look free
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
 }
 
 // The number of an agent that is gone may belong to somebody else by now, and a note may be torn.

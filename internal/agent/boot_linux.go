@@ -10,15 +10,12 @@ import (
 	"lubdub/internal/cluster"
 )
 
-// programs are the names under which the machine itself may start what an agent runs, by the agent's type. An agent
-// that is not here has its program's name.
-func programs(kind string) []string {
-	others := map[string]string{
-		"apache": "apache2 httpd", "httpd": "apache2", "apache2": "httpd", "pgsql": "postgresql", "mysql": "mysqld mariadb", "mariadb": "mysql mysqld",
-		"redis": "redis-server", "named": "bind9", "squid": "squid3", "nfsserver": "nfs-server nfs-kernel-server", "rabbitmq-cluster": "rabbitmq-server",
-		"mongod": "mongodb", "tomcat": "tomcat9 tomcat10", "dhcpd": "isc-dhcp-server", "rsyncd": "rsync", "exportfs": "nfs-server nfs-kernel-server",
-	}
-	return append([]string{kind}, strings.Fields(others[kind])...)
+// unitsOf are the names under which the machine itself may start what an agent runs, by the agent's type; that comes first.
+// What is not in the table has its agent's name.
+func unitsOf(name string) []string {
+	k, _ := kindOf(name)
+	others := slices.DeleteFunc(slices.Concat(k.names, k.units), func(other string) bool { return other == name })
+	return append([]string{name}, others...)
 }
 
 // startedAtBoot says that the machine starts by itself what the resource runs: then it runs on both nodes, and the
@@ -32,7 +29,7 @@ func (r *Runner) startedAtBoot(ctx context.Context, res cluster.Resource) []Prob
 		defer u.close()
 	}
 	var out []Problem
-	for _, name := range programs(res.Type) {
+	for _, name := range unitsOf(res.Type) {
 		if !isName(name) {
 			continue
 		}

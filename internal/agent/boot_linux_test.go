@@ -36,6 +36,16 @@ func TestExamineOthers(t *testing.T) {
 	}
 }
 
+// The machine may start a service under any of its names.
+func TestUnitsOf(t *testing.T) {
+	for name, want := range map[string]string{"apache2": "apache2 apache httpd", "pgsql": "pgsql postgresql", "named": "named bind9",
+		"Squid": "Squid squid squid3", "nfsserver": "nfsserver exportfs nfs-server nfs-kernel-server", "queue": "queue"} {
+		if got := strings.Join(unitsOf(name), " "); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 // What the machine starts by itself is found by its links in rc.d, also under the program's name.
 func TestStartedAtBoot(t *testing.T) {
 	newSystemd(t) // which knows no unit: the machine's own is not asked

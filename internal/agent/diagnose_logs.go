@@ -25,9 +25,11 @@ const (
 // auditLog is where denials go instead of the kernel's log when auditd runs.
 const auditLog = "/var/log/audit/audit.log"
 
-// kind is a service whose logs are found without being told. The table is in docs/my-service-does-not-start.md.
+// kind is a service that has several names, or whose logs are found without being told. The table of logs is in
+// docs/my-service-does-not-start.md.
 type kind struct {
 	names    []string // of agents and units
+	units    []string // further names of units, which are no agent's
 	programs []string // of its processes
 	logs     []string // where they usually are; those that are there are looked at
 	config   []string // whose directives name the logs, for httpd
@@ -41,15 +43,20 @@ func kinds() []kind {
 		{names: []string{"pgsql", "postgresql"}, programs: []string{"postgres"}, logs: []string{"/var/log/postgresql/*.log", "/var/lib/pgsql/data/log/*.log"}},
 		{names: []string{"mysql", "mariadb", "mysqld"}, programs: []string{"mysqld", "mariadbd"},
 			logs: []string{"/var/log/mysql/error.log", "/var/log/mariadb/mariadb.log", "/var/log/mysqld.log"}},
-		{names: []string{"redis", "redis-server", "valkey"}, programs: []string{"redis-server", "valkey-server"},
+		{names: []string{"redis", "redis-server", "valkey"}, units: []string{"valkey-server"}, programs: []string{"redis-server", "valkey-server"},
 			logs: []string{"/var/log/redis/redis-server.log", "/var/log/redis/redis.log", "/var/log/valkey/valkey.log"}},
-		{names: []string{"squid", "Squid"}, programs: []string{"squid"}, logs: []string{"/var/log/squid/cache.log"}},
+		{names: []string{"squid", "Squid"}, units: []string{"squid3"}, programs: []string{"squid"}, logs: []string{"/var/log/squid/cache.log"}},
 		{names: []string{"tomcat", "tomcat9", "tomcat10"}, programs: []string{"java"}, logs: []string{"/var/log/tomcat*/catalina.out"}},
 		{names: []string{"slapd"}, programs: []string{"slapd"}},
 		{names: []string{"named", "bind9"}, programs: []string{"named"}},
 		{names: []string{"haproxy"}, programs: []string{"haproxy"}, logs: []string{"/var/log/haproxy.log"}},
 		{names: []string{"postfix"}, programs: []string{"master"}, logs: []string{"/var/log/mail.log", "/var/log/maillog"}},
 		{names: []string{"vsftpd"}, programs: []string{"vsftpd"}, logs: []string{"/var/log/vsftpd.log"}},
+		{names: []string{"nfsserver", "exportfs"}, units: []string{"nfs-server", "nfs-kernel-server"}},
+		{names: []string{"rabbitmq-cluster", "rabbitmq-server"}},
+		{names: []string{"mongod", "mongodb"}, programs: []string{"mongod"}},
+		{names: []string{"dhcpd", "isc-dhcp-server"}, programs: []string{"dhcpd"}},
+		{names: []string{"rsyncd", "rsync"}, programs: []string{"rsync"}},
 	}
 }
 

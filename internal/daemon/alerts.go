@@ -55,6 +55,7 @@ type alert struct {
 	of     string // the cluster
 	// unheard is who did not get the last mail, and why; run's alone.
 	unheard string
+	untold  int // what run had gathered when it ended
 }
 
 // refusedPost makes a refusal for good of an answer that the same post would get again.
@@ -170,12 +171,14 @@ func (a *alert) run(ctx context.Context, closing <-chan struct{}, tell func(clus
 			a.last(ctx, t.after(stuck), tell)
 			return
 		case <-ctx.Done():
+			a.untold = t.count() + stuck.count()
 			return
 		}
 		t, stuck = t.after(stuck), telling{Node: a.node, Cluster: a.of}
 		t.More += int(a.missed.Swap(0))
 		err := a.attempt(ctx, t, a.time)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && err != nil {
+			a.untold = t.count()
 			return
 		}
 		if err = a.partly(err, tell); err != nil {

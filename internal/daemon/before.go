@@ -277,6 +277,9 @@ func (d *daemon) ended(log *logger, left bool) {
 		how = endedAgain
 		log.line(cluster.Info, time.Now(), "lubdub ends to be started again: what runs goes on running")
 	}
+	if followed(d.ctx) {
+		d.lost(log)
+	}
 	if err := d.store.live(d.Build, how); err != nil {
 		log.line(cluster.Warning, time.Now(), oneLine(err))
 	}

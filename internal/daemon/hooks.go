@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -33,8 +34,9 @@ type hooks struct {
 		step   uint64
 		status cluster.Status
 	}
-	missed  int    // the loop's: hooks that found no place in the queue
-	refused string // why the script of rc.d is not run, as last said; the queue's
+	left    []string // what run left behind; whoever waited for its end may read it
+	missed  int      // the loop's: hooks that found no place in the queue
+	refused string   // why the script of rc.d is not run, as last said; the queue's
 	queue   chan job
 	closing chan struct{} // closed: nothing more comes
 	ended   chan struct{} // closed: nothing runs any more
@@ -72,10 +74,13 @@ func (d *daemon) openHooks() {
 
 // startHooks starts what runs commands and tells people.
 func (d *daemon) startHooks(ctx context.Context) {
-	d.edges.Go(func() { d.hooks.run(ctx) })
+	d.edges.Go(func() { d.hooks.run(ctx, d.work) })
 	d.alerts.start(ctx, d.hooks.tell)
 	d.edges.Go(d.alerts.running.Wait)
 }
+
+// hookWork is the time of hooks. As agents, they go on when the program is started again.
+func (d *daemon) hookWork() context.Context { return d.work }
 
 // hooksOf are the hooks that lubdub.conf wants.
 func hooksOf(loaded *config.Loaded) (out []hook) {
@@ -120,19 +125,24 @@ func (h *hooks) wait(j job) {
 	}
 }
 
-// run runs the commands one after the other until ctx ends, or until nothing more comes.
-func (h *hooks) run(ctx context.Context) {
+// run runs the commands one after the other until ctx ends, or until nothing more comes. A command ends with work. When
+// another life is to follow at once, no command holds that up.
+func (h *hooks) run(ctx, work context.Context) {
 	defer close(h.ended)
 	for {
 		select {
 		case j := <-h.queue:
-			h.do(ctx, j)
+			if !h.await(ctx, work, j) {
+				return
+			}
 			continue
 		default:
 		}
 		select {
 		case j := <-h.queue:
-			h.do(ctx, j)
+			if !h.await(ctx, work, j) {
+				return
+			}
 		case <-h.closing:
 			if len(h.queue) == 0 {
 				return
@@ -140,6 +150,53 @@ func (h *hooks) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// await runs a command; false: it is left alone, for another life is to follow.
+func (h *hooks) await(ctx, work context.Context, j job) bool {
+	done := make(chan struct{})
+	go func() { defer close(done); h.do(work, j) }()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	if followed(ctx) {
+		h.left = append(h.left, j.name()+" was still running: what becomes of it is not told")
+		return false
+	}
+	<-done
+	return true
+}
+
+// followed says that a life ended because another one is to follow at once.
+func followed(ctx context.Context) bool {
+	cause := context.Cause(ctx)
+	return errors.Is(cause, ErrAgain) || errors.As(cause, new(*Again))
+}
+
+// name is the command's, as messages call it.
+func (j job) name() string {
+	if j.hook == nil {
+		return "the script of rc.d"
+	}
+	return j.hook.Name
+}
+
+// lost says what nobody was told, for another life follows. All edges have ended.
+func (d *daemon) lost(log *logger) {
+	words := d.hooks.left
+	for range len(d.hooks.queue) {
+		words = append(words, (<-d.hooks.queue).name()+" was not run")
+	}
+	for _, a := range d.alerts.all {
+		if n := a.untold + len(a.queue) + int(a.missed.Load()); n > 0 {
+			words = append(words, fmt.Sprintf("%s was not told of %d events", a.name, n))
+		}
+	}
+	for _, w := range words {
+		log.line(cluster.Warning, time.Now(), w+"; lubdub ended to be started again")
 	}
 }
 

@@ -96,7 +96,7 @@ func TestHooksInOrder(t *testing.T) {
 	for _, o := range []occasion{{when: beforeStart, group: "web"}, {when: afterStart, group: "web"}, {when: afterStop, group: "web"}, {when: afterStart, group: "db"}} {
 		h.happened(o)
 	}
-	go h.run(t.Context())
+	go h.run(t.Context(), t.Context())
 	h.drain()
 	if got, want := h.file("log"), "all after-start web\nweb after-start web\nstop after-stop web\nall after-start db\ndb after-start db\n"; got != want {
 		t.Errorf("got:\n%swant:\n%s", got, want)
@@ -116,7 +116,7 @@ func TestHooksInOrder(t *testing.T) {
 func TestHooksOverflow(t *testing.T) {
 	h := newHooked(t)
 	h.add(afterStart, "", false, h.script("slow", "[ -e go ] || { echo >here here; while [ ! -e go ]; do sleep 0.02; done; }"))
-	go h.run(t.Context())
+	go h.run(t.Context(), t.Context())
 	o := occasion{when: afterStart, group: "web"}
 	h.happened(o)
 	h.come("here")
@@ -156,7 +156,7 @@ func TestHooksEnd(t *testing.T) {
 	h.add(afterStart, "", false, slow)
 	h.add(afterStart, "", false, h.script("next", "echo >here here; sleep 600"))
 	ctx, cancel := context.WithCancel(t.Context())
-	go h.run(ctx)
+	go h.run(ctx, ctx)
 	h.happened(occasion{when: afterStart, group: "web"})
 	if n := h.note(); n.Level != cluster.Warning || n.Words != "hook slow: ended after 100ms: it did not finish" {
 		t.Errorf("got %+v", n)
@@ -167,6 +167,38 @@ func TestHooksEnd(t *testing.T) {
 	if n := h.note(); n.Words != "hook next: cancelled" {
 		t.Errorf("got %+v", n)
 	}
+}
+
+// When another life follows at once, no hook holds that up, and what was not run is said.
+func TestHooksLeft(t *testing.T) {
+	h := newHooked(t)
+	h.add(afterStart, "", false, h.script("slow", "trap '' TERM; echo >here here; while [ ! -e go ]; do sleep 0.02; done; echo >done done"))
+	ctx, end := context.WithCancelCause(t.Context())
+	go h.run(ctx, t.Context())
+	for range 2 {
+		h.happened(occasion{when: afterStart, group: "web"})
+	}
+	h.come("here")
+	end(ErrAgain)
+	select {
+	case <-h.ended:
+	case <-time.After(time.Minute):
+		t.Fatal("a hook holds up the end")
+	}
+	var said strings.Builder
+	a := &alert{name: "mail to a@example.org", untold: 2}
+	d := &daemon{ctx: ctx, hooks: h.hooks, alerts: &alerts{all: []*alert{a}}}
+	d.lost(&logger{stderr: &said})
+	for _, want := range []string{"hook slow was still running: what becomes of it is not told; lubdub ended", "hook slow was not run; lubdub ended", "mail to a@example.org was not told of 2 events; lubdub ended"} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("%q is missing in:\n%s", want, said.String())
+		}
+	}
+	if err := os.WriteFile(filepath.Join(h.dir, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h.come("done") // it went on
+	h.note()
 }
 
 // The script of rc.d is told of nodes. Why it is not run is said once.
@@ -183,7 +215,7 @@ func TestHooksTellRC(t *testing.T) {
 	for _, state := range []string{"up", "active", "dead", "active", "dead"} {
 		h.happened(occasion{when: nodeStatus, node: "beta", state: state})
 	}
-	go h.run(t.Context())
+	go h.run(t.Context(), t.Context())
 	h.drain()
 	if got := h.file("log"); got != "status beta active\nstatus beta dead\n" {
 		t.Errorf("got %q", got)
@@ -326,7 +358,7 @@ func TestHooksDoNotHoldUpTheLoop(t *testing.T) {
 		default:
 		}
 	}
-	go h.run(ctx)
+	go h.run(ctx, ctx)
 	alpha.start(ctx)
 	beta.start(ctx)
 	h.come("here")

@@ -37,9 +37,12 @@ func (t telling) after(refused telling) telling {
 		refused.More += t.More
 		return refused
 	}
-	t.More += len(refused.Events) + refused.More
+	t.More += refused.count()
 	return t
 }
+
+// count is how many events it tells or counts.
+func (t telling) count() int { return len(t.Events) + t.More }
 
 // worst is the first event of the highest level.
 func (t telling) worst() api.Event {

@@ -79,9 +79,6 @@ func (d *daemon) startHooks(ctx context.Context) {
 	d.edges.Go(d.alerts.running.Wait)
 }
 
-// hookWork is the time of hooks. As agents, they go on when the program is started again.
-func (d *daemon) hookWork() context.Context { return d.work }
-
 // hooksOf are the hooks that lubdub.conf wants.
 func hooksOf(loaded *config.Loaded) (out []hook) {
 	for _, c := range loaded.Hooks {

@@ -79,7 +79,10 @@ func (b Beat) fields(uuid [16]byte, wallSeconds uint64, load string) wire.Messag
 // BeatSize is the length of the longest heartbeat, in bytes, that a node with
 // this configuration ever sends: at most MaxBeat.
 func (c Config) BeatSize() int {
-	const most = 1<<63 - 1
+	const (
+		most      = 1<<63 - 1
+		mostEpoch = 1<<40 - 1 // they begin at seconds of the wall clock, and grow by one with each takeover
+	)
 	b := Beat{Protocol: protocolVersion, Cluster: c.Cluster, Node: c.Self, Incarnation: most, Seq: most, Sent: most,
 		DeadTime: c.DeadTime, Echo: Echo{Incarnation: most, Seq: most, Sent: most, Links: 1<<32 - 1, Silence: 24 * time.Hour},
 		Standby: true, Left: true, Sight: 1<<len(c.Pings) - 1, Looked: len(c.Pings) > 0, Digests: widest(c.Digests)}
@@ -88,7 +91,7 @@ func (c Config) BeatSize() int {
 	}
 	fronts := map[string]bool{}
 	for _, g := range c.Groups {
-		b.Groups = append(b.Groups, GroupBeat{Name: g.Name, State: Blocked, Epoch: most, Able: true, Soon: true, Claim: true, Offer: true, Intent: true, Want: true, Keep: true,
+		b.Groups = append(b.Groups, GroupBeat{Name: g.Name, State: Blocked, Epoch: mostEpoch, Able: true, Soon: true, Claim: true, Offer: true, Intent: true, Want: true, Keep: true,
 			Failed: true, Maintenance: Maintenance{Version: 1<<16 - 1, On: true, Until: (1<<32 - 1) * Time(time.Second)}})
 		for _, r := range g.Resources {
 			if r.isAddress() && !fronts[r.Interface] {

@@ -19,8 +19,9 @@ type pair struct {
 	front bool            // the front network works
 	split bool            // it works, but not between the nodes
 	log   strings.Builder
-	all   bool // log beats too
-	hear  bool // a probe of the other node is heard, as on a real front
+	all   bool                // log beats too
+	timed func(time.Duration) // is told how long each step took; nil: nobody is
+	hear  bool                // a probe of the other node is heard, as on a real front
 }
 
 // side is one node of a pair: its machine and what is true there.
@@ -115,7 +116,12 @@ func (p *pair) step(s *side, in Input) {
 		in = probed
 	}
 	life := s.m
-	for _, o := range s.m.Step(p.now, in) {
+	began := time.Now()
+	out := s.m.Step(p.now, in)
+	if p.timed != nil {
+		p.timed(time.Since(began))
+	}
+	for _, o := range out {
 		p.perform(s, o)
 	}
 	if s.m != life {

@@ -85,7 +85,7 @@ fuzz:
 	FUZZTIME=$(FUZZTIME) build/fuzz.sh
 
 stories:
-	go test -count=1 -timeout=20m ./test/...
+	go test -count=1 -timeout=40m ./test/...
 
 # Faults to real processes, for MINUTES nights of about a minute each, from SEED on.
 chaos:

@@ -80,8 +80,9 @@ func (b Beat) fields(uuid [16]byte, wallSeconds uint64, load string) wire.Messag
 // this configuration ever sends: at most MaxBeat.
 func (c Config) BeatSize() int {
 	const (
-		most      = 1<<63 - 1
-		mostEpoch = 1<<40 - 1 // they begin at seconds of the wall clock, and grow by one with each takeover
+		most       = 1<<63 - 1
+		mostEpoch  = 1<<36 - 1 // they begin at seconds of the wall clock, and grow by one with each takeover
+		mostUptime = 1<<28 - 1 // seconds: eight years
 	)
 	b := Beat{Protocol: protocolVersion, Cluster: c.Cluster, Node: c.Self, Incarnation: most, Seq: most, Sent: most,
 		DeadTime: c.DeadTime, Echo: Echo{Incarnation: most, Seq: most, Sent: most, Links: 1<<32 - 1, Silence: 24 * time.Hour},
@@ -91,8 +92,9 @@ func (c Config) BeatSize() int {
 	}
 	fronts := map[string]bool{}
 	for _, g := range c.Groups {
-		b.Groups = append(b.Groups, GroupBeat{Name: g.Name, State: Blocked, Epoch: mostEpoch, Able: true, Soon: true, Claim: true, Offer: true, Intent: true, Want: true, Keep: true,
-			Failed: true, Maintenance: Maintenance{Version: 1<<16 - 1, On: true, Until: (1<<32 - 1) * Time(time.Second)}})
+		// Of able and soon, and of claim, offer and intent, one at most is said.
+		b.Groups = append(b.Groups, GroupBeat{Name: g.Name, State: Blocked, Epoch: mostEpoch, Able: true, Offer: true, Want: true, Keep: true,
+			Failed: true, Maintenance: Maintenance{Version: 1<<16 - 1, On: true, Until: mostUptime * Time(time.Second)}})
 		for _, r := range g.Resources {
 			if r.isAddress() && !fronts[r.Interface] {
 				fronts[r.Interface] = true

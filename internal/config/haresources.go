@@ -11,7 +11,7 @@ import (
 // The limits of haresources. Each group is in each heartbeat, which must stay
 // below one packet.
 const (
-	maxGroups    = 16
+	maxGroups    = 20
 	maxResources = 64
 )
 
